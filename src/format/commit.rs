@@ -1,0 +1,273 @@
+//! The snapshot record: what one run over the homes left behind. It stands in the table of contents
+//! of the commit segment that is written last, and its existence is the snapshot's.
+
+use minicbor::{Decoder, Encoder};
+
+use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
+use super::tree::Entry;
+use crate::codec::{Hash, SnapshotId};
+
+/// Whether a home in a snapshot can be taken for the user's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Attention {
+    /// The user's home as it is.
+    Normal = 0,
+    /// Far smaller than the last normal state: perhaps a new machine's empty home. Restores look
+    /// behind it, and retention keeps the state before it, until someone confirms.
+    Shrunk = 1,
+    /// Gone without a word; there is no tree. The state before is still the user's.
+    Missing = 2,
+    /// An admin confirmed that the home is gone for good.
+    Removed = 3,
+}
+
+/// One home in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeRecord {
+    /// The user: the name of the home's directory.
+    pub user: Vec<u8>,
+    /// Where it was.
+    pub path: Vec<u8>,
+    /// The home's own directory, with the tree below it. None when the home is not there.
+    pub root: Option<Entry>,
+    /// Regular files.
+    pub files: u64,
+    /// Directories, the home's own included.
+    pub directories: u64,
+    /// Bytes of file content; a hard-linked file counts once for each name.
+    pub bytes: u64,
+    /// Bytes of file content that this run stored anew, before compression.
+    pub bytes_new: u64,
+    /// Files and directories that could not be saved as they are.
+    pub problems: u64,
+    /// Whether this is the user's state.
+    pub attention: Attention,
+}
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRecord {
+    /// Stays when the snapshot is superseded.
+    pub id: SnapshotId,
+    /// Supersessions so far.
+    pub supersession: u32,
+    /// When the run began: milliseconds since 1970.
+    pub time_ms: i64,
+    /// When the commit was made: milliseconds since 1970.
+    pub finished_ms: i64,
+    /// The logical machine that the homes belong to.
+    pub source: String,
+    /// The host that made the snapshot.
+    pub host: String,
+    /// Program and version.
+    pub program: String,
+    /// Free words.
+    pub tags: Vec<String>,
+    /// Every home of the run, by user.
+    pub homes: Vec<HomeRecord>,
+    /// The commits whose trees this one inherited from.
+    pub parents: Vec<Hash>,
+    /// The gc records the run had seen when it committed.
+    pub gc_seen: Vec<String>,
+    /// Leading bytes of the hash of every segment needed, inherited ones included; sorted.
+    pub deps: Vec<[u8; 8]>,
+}
+
+impl SnapshotRecord {
+    /// The record's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Cbor::to_bytes(self)
+    }
+
+    /// Reads a record; refuses anything that [`SnapshotRecord::to_bytes`] would not have written.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        Cbor::from_bytes(bytes)
+    }
+}
+
+fn strings(to: &mut Encoder<Vec<u8>>, texts: &[String]) {
+    to.array(texts.len() as u64).expect(INFALLIBLE);
+    for text in texts {
+        to.str(text).expect(INFALLIBLE);
+    }
+}
+
+fn read_strings(from: &mut Decoder<'_>) -> Result<Vec<String>, minicbor::decode::Error> {
+    let count = cbor::array(from)?;
+    cbor::items(from, count, |from| Ok(from.str()?.to_string()))
+}
+
+impl Cbor for SnapshotRecord {
+    const WHAT: &'static str = "snapshot record";
+
+    /// `[1, id, supersession, time, finished, source, host, program, tags, homes, parents, gc seen, deps]`.
+    fn encode(&self, to: &mut Encoder<Vec<u8>>) {
+        to.array(13).expect(INFALLIBLE).u8(1).expect(INFALLIBLE);
+        to.bytes(self.id.as_bytes()).expect(INFALLIBLE).u32(self.supersession).expect(INFALLIBLE);
+        to.i64(self.time_ms).expect(INFALLIBLE).i64(self.finished_ms).expect(INFALLIBLE);
+        to.str(&self.source).expect(INFALLIBLE).str(&self.host).expect(INFALLIBLE);
+        to.str(&self.program).expect(INFALLIBLE);
+        strings(to, &self.tags);
+        to.array(self.homes.len() as u64).expect(INFALLIBLE);
+        for home in &self.homes {
+            home.encode(to);
+        }
+        to.bytes_len(32 * self.parents.len() as u64).expect(INFALLIBLE);
+        for parent in &self.parents {
+            to.writer_mut().extend_from_slice(parent.as_bytes());
+        }
+        strings(to, &self.gc_seen);
+        to.bytes_len(8 * self.deps.len() as u64).expect(INFALLIBLE);
+        to.writer_mut().extend(self.deps.iter().flatten());
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
+        cbor::array_of(from, 13)?;
+        if from.u8()? != 1 {
+            return Err(cbor::message("another version"));
+        }
+        let id = SnapshotId(cbor::bytes_of(from)?);
+        let supersession = from.u32()?;
+        let (time_ms, finished_ms) = (from.i64()?, from.i64()?);
+        let (source, host, program) = (from.str()?.to_string(), from.str()?.to_string(), from.str()?.to_string());
+        let tags = read_strings(from)?;
+        let count = cbor::array(from)?;
+        let homes = cbor::items(from, count, HomeRecord::decode)?;
+        let parents = from.bytes()?;
+        let gc_seen = read_strings(from)?;
+        let deps = from.bytes()?;
+        if parents.len() % 32 != 0 || deps.len() % 8 != 0 {
+            return Err(cbor::message("parents or deps of odd length"));
+        }
+        let parents = parents.chunks_exact(32).map(|h| Hash::from_slice(h).expect("chunks_exact(32)")).collect();
+        let deps: Vec<[u8; 8]> = deps.chunks_exact(8).map(|d| d.try_into().expect("chunks_exact(8)")).collect();
+        if !deps.is_sorted_by(|a, b| a < b) || !homes.is_sorted_by(|a, b| a.user < b.user) {
+            return Err(cbor::message("deps or homes out of order"));
+        }
+        Ok(Self { id, supersession, time_ms, finished_ms, source, host, program, tags, homes, parents, gc_seen, deps })
+    }
+}
+
+impl Cbor for HomeRecord {
+    const WHAT: &'static str = "home record";
+
+    /// `[user, path, root entry or null, files, directories, bytes, new bytes, problems, attention]`.
+    fn encode(&self, to: &mut Encoder<Vec<u8>>) {
+        to.array(9).expect(INFALLIBLE);
+        to.bytes(&self.user).expect(INFALLIBLE).bytes(&self.path).expect(INFALLIBLE);
+        match &self.root {
+            Some(entry) => to.bytes(&entry.to_bytes()).expect(INFALLIBLE),
+            None => to.null().expect(INFALLIBLE),
+        };
+        to.u64(self.files).expect(INFALLIBLE).u64(self.directories).expect(INFALLIBLE);
+        to.u64(self.bytes).expect(INFALLIBLE).u64(self.bytes_new).expect(INFALLIBLE);
+        to.u64(self.problems).expect(INFALLIBLE).u8(self.attention as u8).expect(INFALLIBLE);
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
+        cbor::array_of(from, 9)?;
+        let (user, path) = (from.bytes()?.to_vec(), from.bytes()?.to_vec());
+        let root = match from.datatype()? {
+            minicbor::data::Type::Null => {
+                from.null()?;
+                None
+            }
+            _ => Some(Entry::from_bytes(from.bytes()?).map_err(|e| cbor::message(&e.to_string()))?),
+        };
+        let home = Self {
+            user,
+            path,
+            root,
+            files: from.u64()?,
+            directories: from.u64()?,
+            bytes: from.u64()?,
+            bytes_new: from.u64()?,
+            problems: from.u64()?,
+            attention: match from.u8()? {
+                0 => Attention::Normal,
+                1 => Attention::Shrunk,
+                2 => Attention::Missing,
+                3 => Attention::Removed,
+                _ => return Err(cbor::message("unknown attention")),
+            },
+        };
+        let present = matches!(home.attention, Attention::Normal | Attention::Shrunk);
+        let is_tree = home.root.as_ref().is_none_or(Entry::is_directory);
+        // The name becomes a directory's name at restore.
+        let sound = home.root.as_ref().is_none_or(|root| root.name == home.user);
+        if home.user.is_empty() || home.user.iter().any(|b| matches!(b, 0 | b'/')) || home.user == b"." || home.user == b".." {
+            return Err(cbor::message("a user's name leads elsewhere"));
+        }
+        if !is_tree || !sound || home.root.is_some() != present {
+            return Err(cbor::message("a home without a tree, or a tree without a home"));
+        }
+        Ok(home)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::{Attributes, EntryKind, Owner};
+    use super::*;
+    use crate::codec::ChunkId;
+
+    fn record() -> SnapshotRecord {
+        let root = Entry {
+            name: b"ann".to_vec(),
+            kind: EntryKind::Directory(ChunkId([4; 32])),
+            mode: 0o750,
+            owner: Owner { uid: 1, gid: 2, user: "ann".into(), group: String::new() },
+            mtime_s: 3,
+            mtime_ns: 4,
+            attributes: Attributes::default(),
+        };
+        let home = HomeRecord {
+            user: b"ann".to_vec(),
+            path: b"/home/ann".to_vec(),
+            root: Some(root),
+            files: 1,
+            directories: 2,
+            bytes: 3,
+            bytes_new: 4,
+            problems: 5,
+            attention: Attention::Normal,
+        };
+        let gone = HomeRecord { user: b"bob".to_vec(), root: None, attention: Attention::Missing, ..home.clone() };
+        SnapshotRecord {
+            id: SnapshotId([7; 16]),
+            supersession: 0,
+            time_ms: 1_764_000_000_123,
+            finished_ms: 1_764_000_001_000,
+            source: "cluster".into(),
+            host: "node".into(),
+            program: "homekeep 0.1.0".into(),
+            tags: vec!["nightly".into()],
+            homes: vec![home, gone],
+            parents: vec![Hash([8; 32])],
+            gc_seen: vec!["gc/x".into()],
+            deps: vec![[1; 8], [2; 8]],
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        assert_eq!(SnapshotRecord::from_bytes(&record().to_bytes()), Ok(record()));
+    }
+
+    #[test]
+    fn records_that_contradict_themselves_are_refused() {
+        let spoil: [fn(&mut SnapshotRecord); 5] = [
+            |r| r.deps = vec![[2; 8], [1; 8]],
+            |r| r.homes.reverse(),
+            |r| r.homes[0].root = None,
+            |r| r.homes[0].user = b"..".to_vec(),
+            |r| r.homes[1].attention = Attention::Normal,
+        ];
+        for (n, spoil) in spoil.iter().enumerate() {
+            let mut record = record();
+            spoil(&mut record);
+            assert!(SnapshotRecord::from_bytes(&record.to_bytes()).is_err(), "{n}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Named, immutable objects somewhere. Knows names and bytes, not what they mean.
+
+mod fault;
+mod local;
+mod memory;
+mod record;
+
+use std::fmt;
+
+pub use fault::{Fault, FaultStore};
+pub use local::LocalStore;
+pub use memory::MemoryStore;
+pub use record::{Call, RecordStore};
+
+use crate::format::ObjectName;
+
+/// Where objects live.
+///
+/// What an implementation guarantees, and all that callers rely on:
+/// - `put` returns only when the object is durable and whole under its name. Interrupted at any
+///   instant, it leaves nothing under the name, or the whole object, or (on stores that cannot do
+///   better) a torn object, which its reader recognises by its end and its hash.
+/// - Objects never change. Putting the same bytes under a name again succeeds; a torn object under
+///   the name is replaced; other whole bytes under the name are an error and stay untouched.
+/// - An object whose `put` has returned is in every `list` that begins afterwards, from any client.
+/// - Nothing but [`StoreError::NotFound`] means that an object is absent.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Keeps `bytes` under `name`, durably.
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// The whole object.
+    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, StoreError>;
+
+    /// Exactly `length` bytes from `start` on; an object that ends before is [`StoreError::Short`].
+    fn get_range(&self, name: &ObjectName, start: u64, length: usize) -> Result<Vec<u8>, StoreError>;
+
+    /// The last `length` bytes, or all of a shorter object, and the object's length.
+    fn get_tail(&self, name: &ObjectName, length: usize) -> Result<Tail, StoreError>;
+
+    /// Every object whose name begins with `prefix` (empty, or ending in `/`), sorted by name.
+    /// Things in the way that are no objects (temporary files, foreign names) are left out.
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError>;
+
+    /// Removes the object; removing an absent one succeeds.
+    fn delete(&self, name: &ObjectName) -> Result<(), StoreError>;
+
+    /// The place, as a person would name it.
+    fn location(&self) -> String;
+}
+
+/// An object in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// The end of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// The last bytes, as many as asked for or as there are.
+    pub bytes: Vec<u8>,
+    /// The whole object's length.
+    pub object_len: u64,
+}
+
+/// What a store can answer instead. Callers act on the kind.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such object.
+    #[error("{name} is not in the repository")]
+    NotFound {
+        /// The object.
+        name: ObjectName,
+    },
+    /// The object ends before the bytes asked for.
+    #[error("{name} is cut short: {length} bytes, {wanted} were expected")]
+    Short {
+        /// The object.
+        name: ObjectName,
+        /// Its length.
+        length: u64,
+        /// Where the bytes asked for end.
+        wanted: u64,
+    },
+    /// Other bytes stand under the name.
+    #[error("{name} exists with other content; it was left untouched")]
+    Conflict {
+        /// The object.
+        name: ObjectName,
+    },
+    /// No room.
+    #[error("no space left in {location}. Free some, or prune the repository; nothing that was saved is lost")]
+    Full {
+        /// The store.
+        location: String,
+    },
+    /// No permission.
+    #[error("no permission to {action} {name} in {location}")]
+    Denied {
+        /// What was tried.
+        action: &'static str,
+        /// The object or prefix.
+        name: String,
+        /// The store.
+        location: String,
+    },
+    /// Anything else.
+    #[error("cannot {action} {name} in {location}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The object or prefix.
+        name: String,
+        /// The store.
+        location: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
