@@ -6,3 +6,5 @@
 
 pub mod codec;
 pub mod format;
+pub mod index;
+pub mod keys;

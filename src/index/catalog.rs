@@ -1,0 +1,334 @@
+//! What the repository holds: segments, their blocks, where each chunk lies, and the snapshots.
+
+use std::path::Path;
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::database::{Database, IndexError, Schema};
+use crate::codec::{ChunkId, Codec, Hash};
+use crate::format::{BlockKind, Header, ObjectName, SegmentKind, Toc};
+
+const SCHEMA: Schema = Schema {
+    version: 1,
+    sql: "
+        CREATE TABLE segments (
+            segment INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
+            length INTEGER NOT NULL, kind INTEGER NOT NULL, header BLOB NOT NULL
+        );
+        CREATE TABLE blocks (
+            segment INTEGER NOT NULL, block INTEGER NOT NULL, kind INTEGER NOT NULL, codec INTEGER NOT NULL,
+            start INTEGER NOT NULL, stored_len INTEGER NOT NULL, raw_len INTEGER NOT NULL,
+            PRIMARY KEY (segment, block)
+        ) WITHOUT ROWID;
+        CREATE TABLE chunks (
+            id BLOB NOT NULL, segment INTEGER NOT NULL, block INTEGER NOT NULL,
+            start INTEGER NOT NULL, length INTEGER NOT NULL,
+            PRIMARY KEY (id, segment)
+        ) WITHOUT ROWID;
+        CREATE TABLE snapshots (
+            hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
+        ) WITHOUT ROWID;",
+};
+
+/// A segment by its row, which is how sets of segments are kept small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentRow(pub i64);
+
+/// Where a chunk lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The segment.
+    pub segment: SegmentRow,
+    /// The block in it.
+    pub block: u32,
+    /// Where the chunk begins in the unpacked block.
+    pub start: u32,
+    /// Bytes of it.
+    pub length: u32,
+}
+
+/// What reading a segment's blocks takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSegment {
+    /// The object.
+    pub name: ObjectName,
+    /// Of its bytes.
+    pub hash: Hash,
+    /// Its length.
+    pub length: u64,
+    /// Its head.
+    pub header: Header,
+}
+
+/// What reading a block takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockRow {
+    /// What its chunks are.
+    pub kind: BlockKind,
+    /// How it is packed.
+    pub codec: Codec,
+    /// Where it begins in the object.
+    pub start: u64,
+    /// Bytes in the object, tag included.
+    pub stored_len: u32,
+    /// Bytes when unpacked.
+    pub raw_len: u32,
+}
+
+/// A snapshot as it is known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// The commit object.
+    pub name: ObjectName,
+    /// Of its bytes.
+    pub hash: Hash,
+    /// The encoded snapshot record.
+    pub record: Vec<u8>,
+}
+
+/// The catalogue, for reading.
+pub struct Catalog(Database);
+
+impl Catalog {
+    /// Opens or creates the database in the repository's cache folder.
+    pub fn open(folder: &Path) -> Result<Self, IndexError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| IndexError::Folder { path: folder.into(), source })?;
+        Database::open(&folder.join("index.sqlite"), &SCHEMA).map(Self)
+    }
+
+    /// A connection for another thread.
+    pub fn reader(&self) -> Result<Self, IndexError> {
+        self.0.reader().map(Self)
+    }
+
+    /// Where a chunk lies; any of the places if there are several.
+    pub fn locate(&self, id: &ChunkId) -> Result<Option<Location>, IndexError> {
+        let query = || {
+            self.0
+                .connection
+                .prepare_cached("SELECT segment, block, start, length FROM chunks WHERE id = ?1 LIMIT 1")?
+                .query_row([&id.0[..]], location)
+                .optional()
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+
+    /// A segment by its row.
+    pub fn segment(&self, row: SegmentRow) -> Result<KnownSegment, IndexError> {
+        let query = || {
+            self.0
+                .connection
+                .prepare_cached("SELECT name, hash, length, header FROM segments WHERE segment = ?1")?
+                .query_row([row.0], |r| {
+                    Ok((
+                        r.get::<_, String>(0)?,
+                        r.get::<_, [u8; 32]>(1)?,
+                        r.get::<_, i64>(2)?,
+                        r.get::<_, Vec<u8>>(3)?,
+                    ))
+                })
+        };
+        let (name, hash, length, header) = query().map_err(|e| self.0.error(e))?;
+        Ok(KnownSegment {
+            name: name.parse().map_err(|_| IndexError::Damaged("a segment's name"))?,
+            hash: Hash(hash),
+            length: length as u64,
+            header: Header::from_bytes(&header).map_err(|_| IndexError::Damaged("a segment's head"))?,
+        })
+    }
+
+    /// A block of a segment.
+    pub fn block(&self, row: SegmentRow, block: u32) -> Result<BlockRow, IndexError> {
+        let query = || {
+            self.0
+                .connection
+                .prepare_cached(
+                    "SELECT kind, codec, start, stored_len, raw_len FROM blocks WHERE segment = ?1 AND block = ?2",
+                )?
+                .query_row(params![row.0, block], block_row)
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+
+    /// The segment of an object, if it is known.
+    pub fn segment_of(&self, hash: &Hash) -> Result<Option<SegmentRow>, IndexError> {
+        let query = || {
+            self.0
+                .connection
+                .prepare_cached("SELECT segment FROM segments WHERE hash = ?1")?
+                .query_row([&hash.0[..]], |r| Ok(SegmentRow(r.get(0)?)))
+                .optional()
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+
+    /// Every known segment with its object's name and hash.
+    pub fn segments(&self) -> Result<Vec<(SegmentRow, Hash, ObjectName)>, IndexError> {
+        let rows = self.rows("SELECT segment, hash, name FROM segments", |r| {
+            Ok((SegmentRow(r.get(0)?), Hash(r.get(1)?), r.get::<_, String>(2)?))
+        })?;
+        let parse = |(row, hash, name): (SegmentRow, Hash, String)| {
+            Ok((row, hash, name.parse().map_err(|_| IndexError::Damaged("a segment's name"))?))
+        };
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// Bytes of all known segments.
+    pub fn stored_bytes(&self) -> Result<u64, IndexError> {
+        let sum: i64 = self
+            .0
+            .connection
+            .query_row("SELECT COALESCE(SUM(length), 0) FROM segments", [], |r| r.get(0))
+            .map_err(|e| self.0.error(e))?;
+        Ok(sum as u64)
+    }
+
+    /// Every known commit, in no order.
+    pub fn snapshots(&self) -> Result<Vec<StoredSnapshot>, IndexError> {
+        let rows = self.rows("SELECT name, hash, record FROM snapshots", |r| {
+            Ok((r.get::<_, String>(0)?, Hash(r.get(1)?), r.get::<_, Vec<u8>>(2)?))
+        })?;
+        let parse = |(name, hash, record): (String, Hash, Vec<u8>)| {
+            let name = name.parse().map_err(|_| IndexError::Damaged("a snapshot's name"))?;
+            Ok(StoredSnapshot { name, hash, record })
+        };
+        rows.into_iter().map(parse).collect()
+    }
+
+    fn rows<T>(&self, sql: &str, row: impl Fn(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, IndexError> {
+        let query = || -> rusqlite::Result<Vec<T>> {
+            self.0.connection.prepare_cached(sql)?.query_map([], |r| row(r))?.collect()
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+}
+
+fn location(r: &Row<'_>) -> rusqlite::Result<Location> {
+    Ok(Location { segment: SegmentRow(r.get(0)?), block: r.get(1)?, start: r.get(2)?, length: r.get(3)? })
+}
+
+fn block_row(r: &Row<'_>) -> rusqlite::Result<BlockRow> {
+    Ok(BlockRow {
+        kind: if r.get::<_, u8>(0)? == BlockKind::Data as u8 { BlockKind::Data } else { BlockKind::Tree },
+        codec: if r.get::<_, u8>(1)? == Codec::Stored as u8 { Codec::Stored } else { Codec::Zstd },
+        start: r.get::<_, i64>(2)? as u64,
+        stored_len: r.get(3)?,
+        raw_len: r.get(4)?,
+    })
+}
+
+/// The catalogue, for one writer.
+pub struct CatalogWriter(Catalog);
+
+impl CatalogWriter {
+    /// Takes the connection for writing.
+    pub fn new(catalog: Catalog) -> Self {
+        Self(catalog)
+    }
+
+    /// The same database, for reading.
+    pub fn catalog(&self) -> &Catalog {
+        &self.0
+    }
+
+    /// Adds a segment that is whole in the store, in one transaction. Adding it again changes nothing.
+    pub fn add_segment(
+        &mut self,
+        name: &ObjectName,
+        hash: &Hash,
+        length: u64,
+        header: &Header,
+        toc: &Toc,
+    ) -> Result<SegmentRow, IndexError> {
+        if let Some(known) = self.0.segment_of(hash)? {
+            return Ok(known);
+        }
+        let path = self.0.0.path.clone();
+        let error = |source| IndexError::Sqlite { path: path.clone(), source };
+        let transaction = self.0.0.connection.transaction().map_err(error)?;
+        let row = insert_segment(&transaction, name, hash, length, header, toc).map_err(error)?;
+        transaction.commit().map_err(error)?;
+        Ok(row)
+    }
+
+    /// Adds a snapshot whose commit segment was added.
+    pub fn add_snapshot(&mut self, name: &ObjectName, hash: &Hash, record: &[u8]) -> Result<(), IndexError> {
+        let database = &self.0.0;
+        database
+            .connection
+            .execute(
+                "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3)",
+                params![&hash.0[..], name.as_str(), record],
+            )
+            .map(drop)
+            .map_err(|e| database.error(e))
+    }
+
+    /// Forgets a commit that is gone from the store.
+    pub fn remove_snapshot(&mut self, hash: &Hash) -> Result<(), IndexError> {
+        let database = &self.0.0;
+        let removed = database.connection.execute("DELETE FROM snapshots WHERE hash = ?1", [&hash.0[..]]);
+        removed.map(drop).map_err(|e| database.error(e))
+    }
+
+    /// Forgets a segment that is gone from the store, with everything in it.
+    pub fn remove_segment(&mut self, row: SegmentRow) -> Result<(), IndexError> {
+        let path = self.0.0.path.clone();
+        let error = |source| IndexError::Sqlite { path: path.clone(), source };
+        let transaction = self.0.0.connection.transaction().map_err(error)?;
+        for sql in [
+            "DELETE FROM chunks WHERE segment = ?1",
+            "DELETE FROM blocks WHERE segment = ?1",
+            "DELETE FROM segments WHERE segment = ?1",
+        ] {
+            transaction.execute(sql, [row.0]).map_err(error)?;
+        }
+        transaction.commit().map_err(error)
+    }
+}
+
+fn insert_segment(
+    transaction: &rusqlite::Transaction<'_>,
+    name: &ObjectName,
+    hash: &Hash,
+    length: u64,
+    header: &Header,
+    toc: &Toc,
+) -> rusqlite::Result<SegmentRow> {
+    let kind = match header.kind {
+        SegmentKind::Bulk => 1,
+        SegmentKind::Commit => 2,
+        SegmentKind::Index => 3,
+    };
+    let row: i64 = transaction.query_row(
+        "INSERT INTO segments (hash, name, length, kind, header) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING segment",
+        params![&hash.0[..], name.as_str(), length as i64, kind, &header.to_bytes()[..]],
+        |r| r.get(0),
+    )?;
+    let mut block_insert = transaction.prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let mut chunk_insert = transaction.prepare_cached("INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    // In order of ids, the pages of the tree are touched in order: several times faster.
+    let mut chunks = Vec::new();
+    for (number, block) in toc.blocks.iter().enumerate() {
+        block_insert.execute(params![
+            row,
+            number as u32,
+            block.kind as u8,
+            block.codec as u8,
+            block.start as i64,
+            block.stored_len,
+            block.raw_len
+        ])?;
+        let mut start = 0;
+        for chunk in &block.chunks {
+            chunks.push((chunk.id, number as u32, start, chunk.length));
+            start += chunk.length;
+        }
+    }
+    chunks.sort_unstable_by_key(|(id, ..)| *id);
+    for (id, block, start, length) in chunks {
+        chunk_insert.execute(params![&id.0[..], row, block, start, length])?;
+    }
+    Ok(SegmentRow(row))
+}

@@ -1,0 +1,127 @@
+//! Opens a database of the local index: pragmas, version, schema, in one place.
+//! Knows nothing of what the tables hold.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+/// Why the local index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// SQLite says so.
+    #[error("local index {path}")]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The folder cannot be used.
+    #[error("cannot use the cache folder {path}; name another with --cache-dir")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What the index holds is not what was put there.
+    #[error("the local index is damaged ({0})")]
+    Damaged(&'static str),
+}
+
+/// A schema with the version that `user_version` must show. There are no migrations: the index can be rebuilt.
+pub(super) struct Schema {
+    pub version: i32,
+    pub sql: &'static str,
+}
+
+/// A connection that is ready for use, to a database whose path it remembers for errors.
+pub(super) struct Database {
+    pub connection: Connection,
+    pub path: PathBuf,
+}
+
+impl Database {
+    /// Opens or creates. A database that is damaged or of another version is thrown away: it is a cache.
+    pub fn open(path: &Path, schema: &Schema) -> Result<Self, IndexError> {
+        match Self::try_open(path, schema) {
+            Err(error) if is_damage(&error) => {
+                remove(path)?;
+                Self::try_open(path, schema)
+            }
+            result => result,
+        }
+    }
+
+    fn try_open(path: &Path, schema: &Schema) -> Result<Self, IndexError> {
+        let error = |source| IndexError::Sqlite { path: path.into(), source };
+        let database = Self { connection: Connection::open(path).map_err(error)?, path: path.into() };
+        let connection = &database.connection;
+        database.configure()?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
+        let version: i32 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(error)?;
+        match version {
+            v if v == schema.version => {}
+            0 => {
+                let script = format!("BEGIN; {} PRAGMA user_version = {}; COMMIT;", schema.sql, schema.version);
+                connection.execute_batch(&script).map_err(error)?;
+            }
+            _ => return Err(IndexError::Damaged("another version")),
+        }
+        Ok(database)
+    }
+
+    /// Another connection to the same database, for reading in another thread.
+    pub fn reader(&self) -> Result<Self, IndexError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(|e| self.error(e))?;
+        let database = Self { connection, path: self.path.clone() };
+        database.configure()?;
+        Ok(database)
+    }
+
+    /// Losing the last transactions at a power cut costs a little work, never data: no fsync per commit.
+    fn configure(&self) -> Result<(), IndexError> {
+        let connection = &self.connection;
+        connection
+            .busy_timeout(Duration::from_secs(30))
+            .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
+            .and_then(|()| connection.pragma_update(None, "cache_size", -4096))
+            .and_then(|()| connection.pragma_update(None, "temp_store", "MEMORY"))
+            .and_then(|()| connection.pragma_update(None, "mmap_size", 256 << 20))
+            .map_err(|e| self.error(e))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(())
+    }
+
+    pub fn error(&self, source: rusqlite::Error) -> IndexError {
+        IndexError::Sqlite { path: self.path.clone(), source }
+    }
+}
+
+fn is_damage(error: &IndexError) -> bool {
+    match error {
+        IndexError::Damaged(_) => true,
+        IndexError::Sqlite { source, .. } => matches!(
+            source.sqlite_error_code(),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::SchemaChanged)
+        ),
+        IndexError::Folder { .. } => false,
+    }
+}
+
+/// Removes a database with its journal.
+fn remove(path: &Path) -> Result<(), IndexError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(IndexError::Folder { path: path.into(), source: e });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

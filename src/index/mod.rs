@@ -1,0 +1,14 @@
+//! The local index: which snapshots exist, where each chunk lies, and what was seen last time.
+//! SQLite, and nothing else knows SQL. Never the truth: whatever it says is proven by the hash of
+//! the bytes read, and all of it can be rebuilt from the store.
+//!
+//! Two files on local disk. `index.sqlite` describes the repository and can be published;
+//! `seen.sqlite` describes this machine's files and means nothing elsewhere.
+
+mod catalog;
+mod database;
+mod seen;
+
+pub use catalog::{BlockRow, Catalog, CatalogWriter, KnownSegment, Location, SegmentRow, StoredSnapshot};
+pub use database::IndexError;
+pub use seen::{HomeKey, Seen, SeenDirectory, SeenRow};

@@ -1,0 +1,265 @@
+//! What each directory looked like when it was last saved, so that the next run need not read it.
+//!
+//! A row is keyed by the directory's device and inode: a renamed directory is still known. Its digest
+//! covers everything a stat shows of its entries; equal digests mean an equal tree. What a row refers
+//! to lies in the repository only as long as the home's base commit does, so a home's rows are used
+//! only while that commit is there.
+
+use std::path::Path;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::database::{Database, IndexError, Schema};
+use crate::codec::{ChunkId, Hash};
+
+const SCHEMA: Schema = Schema {
+    version: 1,
+    sql: "
+        CREATE TABLE homes (
+            home INTEGER PRIMARY KEY, source TEXT NOT NULL, user BLOB NOT NULL, base BLOB NOT NULL,
+            UNIQUE (source, user)
+        );
+        CREATE TABLE directories (
+            home INTEGER NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+            digest BLOB NOT NULL, tree BLOB NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            problems INTEGER NOT NULL,
+            PRIMARY KEY (home, device, inode)
+        ) WITHOUT ROWID;
+        CREATE TABLE listings (
+            home INTEGER NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL, entries BLOB NOT NULL,
+            PRIMARY KEY (home, device, inode)
+        ) WITHOUT ROWID;",
+};
+
+/// A home in this database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HomeKey(i64);
+
+/// What comparing digests takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenDirectory {
+    /// Of the entries' signatures.
+    pub digest: [u8; 16],
+    /// The directory's tree.
+    pub tree: ChunkId,
+    /// Regular files directly in it.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Problems met in it; a directory with problems is always looked at again.
+    pub problems: u64,
+}
+
+/// A row to write.
+#[derive(Debug, Clone)]
+pub struct SeenRow {
+    /// The directory's device.
+    pub device: u64,
+    /// The directory's inode.
+    pub inode: u64,
+    /// What was seen.
+    pub seen: SeenDirectory,
+    /// Its entries with their signatures, in an encoding of the caller's.
+    pub entries: Vec<u8>,
+}
+
+/// The table of what was seen.
+pub struct Seen(Database);
+
+impl Seen {
+    /// Opens or creates the database in the repository's cache folder.
+    pub fn open(folder: &Path) -> Result<Self, IndexError> {
+        Database::open(&folder.join("seen.sqlite"), &SCHEMA).map(Self)
+    }
+
+    /// A connection for another thread.
+    pub fn reader(&self) -> Result<Self, IndexError> {
+        self.0.reader().map(Self)
+    }
+
+    /// The home's key and the commit its rows belong to; none if nothing was seen of it.
+    pub fn home(&self, source: &str, user: &[u8]) -> Result<Option<(HomeKey, Hash)>, IndexError> {
+        let row = self
+            .0
+            .connection
+            .query_row("SELECT home, base FROM homes WHERE source = ?1 AND user = ?2", params![source, user], |r| {
+                Ok((HomeKey(r.get(0)?), r.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()
+            .map_err(|e| self.0.error(e))?;
+        Ok(row.and_then(|(key, base)| Some((key, Hash::from_slice(&base)?))))
+    }
+
+    /// What was seen of a directory.
+    pub fn directory(&self, home: HomeKey, device: u64, inode: u64) -> Result<Option<SeenDirectory>, IndexError> {
+        let query = || {
+            self.0
+                .connection
+                .prepare_cached(
+                    "SELECT digest, tree, files, bytes, problems FROM directories
+                     WHERE home = ?1 AND device = ?2 AND inode = ?3",
+                )?
+                .query_row(params![home.0, device as i64, inode as i64], |r| {
+                    Ok(SeenDirectory {
+                        digest: r.get(0)?,
+                        tree: ChunkId(r.get(1)?),
+                        files: r.get::<_, i64>(2)? as u64,
+                        bytes: r.get::<_, i64>(3)? as u64,
+                        problems: r.get::<_, i64>(4)? as u64,
+                    })
+                })
+                .optional()
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+
+    /// The entries that were seen in a directory.
+    pub fn entries(&self, home: HomeKey, device: u64, inode: u64) -> Result<Option<Vec<u8>>, IndexError> {
+        let query = || {
+            self.0
+                .connection
+                .prepare_cached(
+                    "SELECT entries FROM listings WHERE home = ?1 AND device = ?2 AND inode = ?3",
+                )?
+                .query_row(params![home.0, device as i64, inode as i64], |r| r.get(0))
+                .optional()
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+
+    /// Replaces what was seen of a home: rows in `changed` are written, rows of `unchanged`
+    /// directories (device and inode) stay, all others go. Nothing changed means that nothing went,
+    /// since a directory that vanished changed its parent. `base` is the commit that has all of it.
+    pub fn update_home(
+        &mut self,
+        source: &str,
+        user: &[u8],
+        base: &Hash,
+        changed: &[SeenRow],
+        unchanged: &[(u64, u64)],
+    ) -> Result<(), IndexError> {
+        let path = self.0.path.clone();
+        let error = |source| IndexError::Sqlite { path: path.clone(), source };
+        let transaction = self.0.connection.transaction().map_err(error)?;
+        let home: i64 = transaction
+            .query_row(
+                "INSERT INTO homes (source, user, base) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (source, user) DO UPDATE SET base = ?3 RETURNING home",
+                params![source, user, base.as_bytes()],
+                |r| r.get(0),
+            )
+            .map_err(error)?;
+        if !changed.is_empty() {
+            sweep(&transaction, home, changed, unchanged).map_err(error)?;
+            insert(&transaction, home, changed).map_err(error)?;
+        }
+        transaction.commit().map_err(error)
+    }
+
+    /// Forgets a home, so that its next run reads everything again.
+    pub fn forget_home(&mut self, source: &str, user: &[u8]) -> Result<(), IndexError> {
+        let statements = [
+            "DELETE FROM listings WHERE home IN (SELECT home FROM homes WHERE source = ?1 AND user = ?2)",
+            "DELETE FROM directories WHERE home IN (SELECT home FROM homes WHERE source = ?1 AND user = ?2)",
+            "DELETE FROM homes WHERE source = ?1 AND user = ?2",
+        ];
+        for sql in statements {
+            self.0.connection.execute(sql, params![source, user]).map_err(|e| self.0.error(e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes the rows of directories that are no longer there. Most runs change few rows and remove
+/// none, so counting comes first.
+fn sweep(
+    transaction: &rusqlite::Transaction<'_>,
+    home: i64,
+    changed: &[SeenRow],
+    unchanged: &[(u64, u64)],
+) -> rusqlite::Result<()> {
+    let mut replaced = 0;
+    {
+        let mut exists = transaction
+            .prepare_cached("SELECT 1 FROM directories WHERE home = ?1 AND device = ?2 AND inode = ?3")?;
+        for row in changed {
+            replaced += usize::from(exists.exists(params![home, row.device as i64, row.inode as i64])?);
+        }
+    }
+    let rows: i64 =
+        transaction.query_row("SELECT COUNT(*) FROM directories WHERE home = ?1", [home], |r| r.get(0))?;
+    if rows as usize == replaced + unchanged.len() {
+        return Ok(());
+    }
+    transaction.execute_batch("CREATE TEMP TABLE IF NOT EXISTS kept (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID; DELETE FROM temp.kept;")?;
+    {
+        let mut keep = transaction.prepare_cached("INSERT OR IGNORE INTO temp.kept VALUES (?1, ?2)")?;
+        for (device, inode) in unchanged {
+            keep.execute(params![*device as i64, *inode as i64])?;
+        }
+    }
+    for table in ["directories", "listings"] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE home = ?1 AND NOT EXISTS
+             (SELECT 1 FROM temp.kept k WHERE k.device = {table}.device AND k.inode = {table}.inode)"
+        );
+        transaction.execute(&sql, [home])?;
+    }
+    Ok(())
+}
+
+fn insert(transaction: &rusqlite::Transaction<'_>, home: i64, rows: &[SeenRow]) -> rusqlite::Result<()> {
+    let mut directory = transaction
+        .prepare_cached("INSERT OR REPLACE INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut listing = transaction.prepare_cached("INSERT OR REPLACE INTO listings VALUES (?1, ?2, ?3, ?4)")?;
+    for SeenRow { device, inode, seen, entries } in rows {
+        let (device, inode) = (*device as i64, *inode as i64);
+        directory.execute(params![
+            home,
+            device,
+            inode,
+            seen.digest,
+            seen.tree.as_bytes(),
+            seen.files as i64,
+            seen.bytes as i64,
+            seen.problems as i64
+        ])?;
+        listing.execute(params![home, device, inode, entries])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(inode: u64, digest: u8) -> SeenRow {
+        let seen = SeenDirectory { digest: [digest; 16], tree: ChunkId([digest; 32]), files: 1, bytes: 2, problems: 0 };
+        SeenRow { device: u64::MAX, inode, seen, entries: vec![digest] }
+    }
+
+    #[test]
+    fn rows_of_vanished_directories_go_and_unchanged_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut seen = Seen::open(folder.path()).unwrap();
+        let base = Hash([1; 32]);
+        seen.update_home("s", b"ann", &base, &[row(1, 1), row(2, 2), row(3, 3)], &[]).unwrap();
+        seen.update_home("s", b"bob", &base, &[row(1, 9)], &[]).unwrap();
+        seen.update_home("s", b"ann", &Hash([2; 32]), &[row(2, 7)], &[(u64::MAX, 1)]).unwrap();
+        let (ann, base) = seen.home("s", b"ann").unwrap().unwrap();
+        assert_eq!(base, Hash([2; 32]));
+        let digest = |home, inode| seen.directory(home, u64::MAX, inode).unwrap().map(|d| d.digest[0]);
+        assert_eq!([digest(ann, 1), digest(ann, 2), digest(ann, 3)], [Some(1), Some(7), None]);
+        assert_eq!(seen.entries(ann, u64::MAX, 2).unwrap(), Some(vec![7]));
+        let (bob, _) = seen.home("s", b"bob").unwrap().unwrap();
+        assert_eq!(digest(bob, 1), Some(9));
+    }
+
+    #[test]
+    fn a_damaged_database_is_replaced_by_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("seen.sqlite"), [0x55; 8192]).unwrap();
+        let seen = Seen::open(folder.path()).unwrap();
+        assert_eq!(seen.home("s", b"ann").unwrap(), None);
+    }
+}
