@@ -8,3 +8,6 @@ pub mod codec;
 pub mod format;
 pub mod index;
 pub mod keys;
+pub mod engine;
+pub mod files;
+pub mod repo;

@@ -47,6 +47,7 @@ pub struct Compressor {
     zstd: zstd::bulk::Compressor<'static>,
     probe: zstd::bulk::Compressor<'static>,
     check: Decompressor,
+    packed: Vec<u8>,
     scratch: Vec<u8>,
 }
 
@@ -64,6 +65,7 @@ impl Compressor {
             zstd: compressor(level)?,
             probe: compressor(1)?,
             check: Decompressor::new()?,
+            packed: Vec::new(),
             scratch: Vec::new(),
         })
     }
@@ -73,14 +75,13 @@ impl Compressor {
         if !self.looks_compressible(raw)? {
             return Ok(stored(raw));
         }
-        let mut bytes = vec![0; zstd_safe::compress_bound(raw.len())];
-        let length = self.zstd.compress_to_buffer(raw, &mut bytes[..]).map_err(CompressError::Zstd)?;
+        self.packed.clear();
+        self.packed.reserve(zstd_safe::compress_bound(raw.len()));
+        let length = self.zstd.compress_to_buffer(raw, &mut self.packed).map_err(CompressError::Zstd)?;
         if length > raw.len() - raw.len() / WORTHWHILE {
             return Ok(stored(raw));
         }
-        bytes.truncate(length);
-        bytes.shrink_to_fit();
-        let packed = Packed { codec: Codec::Zstd, bytes };
+        let packed = Packed { codec: Codec::Zstd, bytes: self.packed.clone() };
         self.check.unpack_into(packed.codec, &packed.bytes, raw.len(), &mut self.scratch)?;
         if self.scratch != raw {
             return Err(CompressError::Verification);

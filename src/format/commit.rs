@@ -217,7 +217,7 @@ mod tests {
             name: b"ann".to_vec(),
             kind: EntryKind::Directory(ChunkId([4; 32])),
             mode: 0o750,
-            owner: Owner { uid: 1, gid: 2, user: "ann".into(), group: String::new() },
+            owner: Owner { uid: 1, gid: 2, user: "ann".into(), group: String::new() }.into(),
             mtime_s: 3,
             mtime_ns: 4,
             attributes: Attributes::default(),

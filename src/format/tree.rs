@@ -4,6 +4,8 @@
 //! A listing of up to [`SPLIT_ENTRIES`] entries is one page. A longer one is split after names that
 //! hash to a boundary, and an index names its pages: a new file in a huge directory rewrites one page.
 
+use std::sync::Arc;
+
 use minicbor::{Decoder, Encoder};
 
 use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
@@ -92,8 +94,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky: 12 bits.
     pub mode: u16,
-    /// Who owns it.
-    pub owner: Owner,
+    /// Who owns it; shared, since a listing has few owners.
+    pub owner: Arc<Owner>,
     /// Seconds of the modification time since 1970.
     pub mtime_s: i64,
     /// Nanoseconds of it, below 10^9.
@@ -146,7 +148,7 @@ impl Entry {
         }
     }
 
-    fn decode(from: &mut Decoder<'_>, owners: &[Owner]) -> Result<Self, minicbor::decode::Error> {
+    fn decode(from: &mut Decoder<'_>, owners: &[Arc<Owner>]) -> Result<Self, minicbor::decode::Error> {
         let fields = cbor::array(from)?;
         if !(7..=8).contains(&fields) {
             return Err(cbor::message("an entry has 7 or 8 fields"));
@@ -159,7 +161,7 @@ impl Entry {
         let kind = EntryKind::decode(code, from)?;
         let attributes = if fields == 8 { Attributes::decode(from)? } else { Attributes::default() };
         let owner = usize::try_from(owner).ok().and_then(|index| owners.get(index));
-        let owner = owner.ok_or_else(|| cbor::message("no such owner"))?.clone();
+        let owner = Arc::clone(owner.ok_or_else(|| cbor::message("no such owner"))?);
         if !is_component(&name) || mode > 0o7777 || mtime_ns >= 1_000_000_000 {
             return Err(cbor::message("name, mode or time out of range"));
         }
@@ -323,11 +325,11 @@ impl Cbor for Page {
 
     /// `[0, [uid, gid, user, group, …], [entry, …]]`: owners stand once, in order of first use.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
-        let mut owners: Vec<&Owner> = Vec::new();
+        let mut owners: Vec<&Arc<Owner>> = Vec::new();
         let indices: Vec<usize> = self
             .entries
             .iter()
-            .map(|entry| match owners.iter().rposition(|o| **o == entry.owner) {
+            .map(|entry| match owners.iter().rposition(|o| Arc::ptr_eq(o, &entry.owner) || **o == entry.owner) {
                 Some(index) => index,
                 None => {
                     owners.push(&entry.owner);
@@ -357,7 +359,12 @@ impl Cbor for Page {
             return Err(cbor::message("an owner has 4 fields"));
         }
         let owners = cbor::items(from, owners / 4, |from| {
-            Ok(Owner { uid: from.u32()?, gid: from.u32()?, user: from.str()?.into(), group: from.str()?.into() })
+            Ok(Arc::new(Owner {
+                uid: from.u32()?,
+                gid: from.u32()?,
+                user: from.str()?.into(),
+                group: from.str()?.into(),
+            }))
         })?;
         let count = cbor::array(from)?;
         let entries = cbor::items(from, count, |from| Entry::decode(from, &owners))?;
@@ -467,7 +474,7 @@ mod tests {
             name: name.into(),
             kind: EntryKind::File(Content { depth: 0, extents }),
             mode: 0o644,
-            owner: Owner { uid: 1000, gid: 100, user: "ann".into(), group: "users".into() },
+            owner: Owner { uid: 1000, gid: 100, user: "ann".into(), group: "users".into() }.into(),
             mtime_s: 1_700_000_000,
             mtime_ns: 5,
             attributes: Attributes::default(),

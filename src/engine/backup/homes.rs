@@ -1,0 +1,156 @@
+//! Finds the homes of a run. Knows directories and users, not what is in a home.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+
+use super::BackupError;
+use crate::files::walk::{self, ListBuffer, Stat};
+
+/// Which homes a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HomeSelection {
+    /// Every directory in this one is a user's home.
+    Under(PathBuf),
+    /// Each of these is a home, called by its last component.
+    Paths(Vec<PathBuf>),
+}
+
+/// A home to be saved.
+#[derive(Debug)]
+pub struct FoundHome {
+    /// The user: the directory's name.
+    pub user: Vec<u8>,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The open directory, or why it could not be opened.
+    pub root: Result<(OwnedFd, Stat), io::Error>,
+}
+
+/// Finds and opens the homes, by user. A home that cannot be opened is still found.
+pub fn find(selection: &HomeSelection) -> Result<Vec<FoundHome>, BackupError> {
+    match selection {
+        HomeSelection::Under(folder) => under(folder),
+        HomeSelection::Paths(paths) => named(paths),
+    }
+}
+
+fn under(folder: &Path) -> Result<Vec<FoundHome>, BackupError> {
+    let unreadable = |error: rustix::io::Errno| BackupError::Homes { path: folder.into(), source: error.into() };
+    let handle = walk::open_path(folder).map_err(unreadable)?;
+    let folder_stat = walk::stat(&handle).map_err(unreadable)?;
+    // Where others may create links, a link could lead anywhere.
+    let trusts_links = folder_stat.mode & 0o022 == 0;
+    let listing = walk::list(&handle, &mut ListBuffer::default(), |name| name != b"lost+found").map_err(unreadable)?;
+    let mut homes = Vec::new();
+    for entry in listing.entries {
+        let path = folder.join(std::ffi::OsStr::from_bytes(&entry.name));
+        let opened = match entry.stat.kind {
+            FileType::Directory => walk::open_directory(&handle, &entry.name),
+            FileType::Symlink if trusts_links && path.is_dir() => walk::open_path(&path),
+            _ => continue,
+        };
+        homes.push(FoundHome { user: entry.name.into_vec(), path, root: with_stat(opened) });
+    }
+    Ok(homes)
+}
+
+fn named(paths: &[PathBuf]) -> Result<Vec<FoundHome>, BackupError> {
+    let mut homes = BTreeMap::new();
+    for path in paths {
+        let error = |source| BackupError::Homes { path: path.clone(), source };
+        let absolute = path.canonicalize().map_err(error)?;
+        let name = absolute.file_name().ok_or_else(|| BackupError::NoUser(path.clone()))?;
+        let user = name.to_os_string().into_vec();
+        let root = with_stat(walk::open_path(&absolute));
+        if let Err(source) = root {
+            return Err(error(source));
+        }
+        if homes.insert(user.clone(), FoundHome { user, path: absolute, root }).is_some() {
+            return Err(BackupError::SameUser(path.clone()));
+        }
+    }
+    Ok(homes.into_values().collect())
+}
+
+fn with_stat(opened: Result<OwnedFd, rustix::io::Errno>) -> Result<(OwnedFd, Stat), io::Error> {
+    let handle = opened?;
+    let stat = walk::stat(&handle)?;
+    Ok((handle, stat))
+}
+
+/// Paths below `home` where something is mounted, relative to it. A mount is recognised without
+/// looking at it: looking at a hung network or FUSE mount may never return.
+pub fn mounts_below(home: &Path) -> Vec<Vec<u8>> {
+    let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return Vec::new() };
+    let home = home.canonicalize().unwrap_or_else(|_| home.into());
+    let mut below = Vec::new();
+    for line in table.split(|b| *b == b'\n') {
+        let Some(field) = line.split(|b| *b == b' ').nth(4) else { continue };
+        let point = unescape(field);
+        if let Ok(relative) = Path::new(std::ffi::OsStr::from_bytes(&point)).strip_prefix(&home)
+            && !relative.as_os_str().is_empty()
+        {
+            below.push(relative.as_os_str().as_bytes().to_vec());
+        }
+    }
+    below.sort();
+    below
+}
+
+/// The mount table writes blanks and backslashes as octal numbers.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, tail @ ..] = rest {
+        let octal = (*first == b'\\').then(|| tail.get(..3)).flatten();
+        let code = octal.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|d| u8::from_str_radix(d, 8).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_tables_escapes_are_undone() {
+        assert_eq!(unescape(b"/home/a\\040b\\134c\\"), b"/home/a b\\c\\");
+    }
+
+    #[test]
+    fn directories_are_homes_and_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        for user in ["bob", "ann", "lost+found"] {
+            std::fs::create_dir(folder.path().join(user)).unwrap();
+        }
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let homes = find(&HomeSelection::Under(folder.path().into())).unwrap();
+        let users: Vec<_> = homes.iter().map(|h| &h.user[..]).collect();
+        assert_eq!(users, [&b"ann"[..], b"bob"]);
+    }
+
+    #[test]
+    fn two_homes_of_one_name_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["x/ann", "y/ann"].map(|p| folder.path().join(p));
+        for path in &paths {
+            std::fs::create_dir_all(path).unwrap();
+        }
+        assert!(matches!(find(&HomeSelection::Paths(paths.to_vec())), Err(BackupError::SameUser(_))));
+    }
+}

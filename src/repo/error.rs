@@ -1,0 +1,78 @@
+//! What can go wrong with a repository, by what a caller or a person does about it.
+
+use crate::codec::{ChunkId, CompressError, Hash};
+use crate::format::{FormatError, ObjectName, SegmentError};
+use crate::index::IndexError;
+use crate::keys::KeyError;
+use crate::store::StoreError;
+
+/// Why an operation on a repository failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    /// There is no repository.
+    #[error("there is no repository in {0}. Create one with `homekeep init`, or name the right place with --repo")]
+    Absent(String),
+    /// There is one already.
+    #[error("there is a repository in {0} already")]
+    Exists(String),
+    /// The secret opens none of the key slots.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The repository has no key slot: nothing can open it.
+    #[error("the repository has no key slots; bring back its folder `keys` from a copy")]
+    NoSlots,
+    /// No such slot.
+    #[error("there is no key slot {}; `homekeep key list` shows all", .0.to_hex())]
+    NoSuchSlot(Hash),
+    /// The last slot stays.
+    #[error("this is the only key slot left; without it nobody could open the repository. Add another first")]
+    LastSlot,
+    /// An object was written by someone without the key.
+    #[error("{0} was not written with this repository's key: it was exchanged or tampered with")]
+    Forged(ObjectName),
+    /// An object is not what its kind looks like.
+    #[error("{name} cannot be read")]
+    Format {
+        /// The object.
+        name: String,
+        /// Why.
+        source: FormatError,
+    },
+    /// A segment does not open.
+    #[error("{name} cannot be read")]
+    Segment {
+        /// The object.
+        name: ObjectName,
+        /// Why.
+        source: SegmentError,
+    },
+    /// An object holds other bytes than it should.
+    #[error("{name} is damaged: {reason}")]
+    Damaged {
+        /// The object.
+        name: ObjectName,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A chunk is in no segment.
+    #[error("chunk {} is in no segment of the repository: data is missing", &.0.to_hex()[..16])]
+    MissingChunk(ChunkId),
+    /// A newer program maintains the repository in ways this one does not understand.
+    #[error("the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep")]
+    Maintained(ObjectName),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The local index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// Compression.
+    #[error(transparent)]
+    Compress(#[from] CompressError),
+    /// A new segment could not be made.
+    #[error("cannot make a segment")]
+    Seal(#[source] SegmentError),
+    /// A thread of the write pipeline ended early; the first error says why.
+    #[error("the write pipeline stopped")]
+    Stopped,
+}

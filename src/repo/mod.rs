@@ -1,0 +1,219 @@
+//! A repository: a store, its keys and the local index of it, as one thing.
+//! Knows how objects are found, trusted, read and written; not what a home is.
+
+mod error;
+mod inventory;
+mod reader;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use error::RepoError;
+pub use inventory::{Snapshot, SyncReport};
+pub use reader::Reader;
+pub use writer::{Committed, Finished, Stored, WriteSession, Writer, WriterOptions};
+
+use crate::codec::{ChunkerParameters, Hash, MasterKey, RepositoryKeys};
+use crate::format::{Descriptor, ObjectName, Slot};
+use crate::index::{Catalog, CatalogWriter};
+use crate::keys::{Cost, KeyError, Secret, open_slot, random_bytes, seal_slot};
+use crate::store::{Store, StoreError};
+
+/// An opened repository.
+pub struct Repository {
+    store: Arc<dyn Store>,
+    master: MasterKey,
+    keys: Arc<RepositoryKeys>,
+    descriptor: Descriptor,
+    cache: PathBuf,
+    catalog: CatalogWriter,
+}
+
+/// What is decided when a repository is created.
+#[derive(Debug, Clone, Copy)]
+pub struct CreateOptions {
+    /// How files are cut.
+    pub chunker: ChunkerParameters,
+    /// Bytes gathered before they are compressed together.
+    pub block_len: u32,
+    /// What trying a passphrase costs.
+    pub cost: Cost,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self { chunker: ChunkerParameters::DEFAULT, block_len: 1 << 20, cost: Cost::DEFAULT }
+    }
+}
+
+/// A slot with the name it is kept under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySlot {
+    /// Of the slot's bytes.
+    pub hash: Hash,
+    /// What it says.
+    pub slot: Slot,
+}
+
+impl Repository {
+    /// Creates a repository in a store that has none. The descriptor is written last: before it
+    /// stands, there is no repository, and creating may be tried again.
+    pub fn create(
+        store: Arc<dyn Store>,
+        secret: &Secret,
+        cache: &Path,
+        options: &CreateOptions,
+    ) -> Result<Self, RepoError> {
+        match store.get(&ObjectName::descriptor()) {
+            Ok(_) => return Err(RepoError::Exists(store.location())),
+            Err(StoreError::NotFound { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let master = MasterKey(random_bytes()?);
+        let keys = RepositoryKeys::derive(&master);
+        let slot = seal_slot(&master, secret, random_bytes()?, options.cost, Timestamp::now().as_second(), "init")?;
+        put_slot(store.as_ref(), &slot)?;
+        let descriptor = Descriptor {
+            repository_id: random_bytes()?,
+            chunker: options.chunker,
+            block_len: options.block_len,
+            features: vec![],
+        };
+        store.put(&ObjectName::descriptor(), &descriptor.to_bytes(&keys))?;
+        Self::assemble(store, master, keys, descriptor, cache)
+    }
+
+    /// Opens a repository. Each way this can fail is an error of its own.
+    pub fn open(store: Arc<dyn Store>, secret: &Secret, cache: &Path) -> Result<Self, RepoError> {
+        let name = ObjectName::descriptor();
+        let bytes = match store.get(&name) {
+            Err(StoreError::NotFound { .. }) => return Err(RepoError::Absent(store.location())),
+            got => got?,
+        };
+        let descriptor = Descriptor::from_bytes(&bytes)
+            .map_err(|source| RepoError::Format { name: name.to_string(), source })?;
+        let master = unlock(&read_slots(store.as_ref())?, secret)?;
+        let keys = RepositoryKeys::derive(&master);
+        if !Descriptor::is_authentic(&bytes, &keys) {
+            return Err(RepoError::Forged(name));
+        }
+        Self::assemble(store, master, keys, descriptor, cache)
+    }
+
+    fn assemble(
+        store: Arc<dyn Store>,
+        master: MasterKey,
+        keys: RepositoryKeys,
+        descriptor: Descriptor,
+        cache: &Path,
+    ) -> Result<Self, RepoError> {
+        let folder: String = descriptor.repository_id.iter().map(|b| format!("{b:02x}")).collect();
+        let cache = cache.join(folder);
+        let catalog = CatalogWriter::new(Catalog::open(&cache)?);
+        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog })
+    }
+
+    /// The repository's parameters.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Keys derived from the repository's key.
+    pub fn keys(&self) -> &Arc<RepositoryKeys> {
+        &self.keys
+    }
+
+    /// Where the objects are.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// This repository's folder on local disk.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// What is known of the repository.
+    pub fn catalog(&self) -> &Catalog {
+        self.catalog.catalog()
+    }
+
+    /// A reader of chunks and trees, for one thread.
+    pub fn reader(&self) -> Result<Reader, RepoError> {
+        Reader::new(Arc::clone(&self.store), Arc::clone(&self.keys), self.catalog().reader()?)
+    }
+
+    /// All key slots, by age.
+    pub fn slots(&self) -> Result<Vec<KeySlot>, RepoError> {
+        let mut slots = read_slots(self.store.as_ref())?;
+        slots.sort_by_key(|s| (s.slot.created_s, s.hash));
+        Ok(slots)
+    }
+
+    /// Adds a way in.
+    pub fn add_slot(&self, secret: &Secret, cost: Cost, label: &str) -> Result<KeySlot, RepoError> {
+        let now = Timestamp::now().as_second();
+        let slot = seal_slot(&self.master, secret, random_bytes()?, cost, now, label)?;
+        put_slot(self.store.as_ref(), &slot)
+    }
+
+    /// Removes a way in; never the last one.
+    pub fn remove_slot(&self, hash: &Hash) -> Result<(), RepoError> {
+        let slots = read_slots(self.store.as_ref())?;
+        if !slots.iter().any(|s| s.hash == *hash) {
+            return Err(RepoError::NoSuchSlot(*hash));
+        }
+        if slots.len() == 1 {
+            return Err(RepoError::LastSlot);
+        }
+        Ok(self.store.delete(&ObjectName::key(hash))?)
+    }
+
+    /// The slot that `secret` opens.
+    pub fn slot_of(&self, secret: &Secret) -> Result<Option<KeySlot>, RepoError> {
+        Ok(self.slots()?.into_iter().find(|s| open_slot(&s.slot, secret).is_ok()))
+    }
+}
+
+fn put_slot(store: &dyn Store, slot: &Slot) -> Result<KeySlot, RepoError> {
+    let bytes = slot.to_bytes();
+    let hash = Hash::of(&bytes);
+    store.put(&ObjectName::key(&hash), &bytes)?;
+    Ok(KeySlot { hash, slot: slot.clone() })
+}
+
+/// Every slot that can be read. A damaged slot must not lock out those who have another one.
+fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
+    let mut slots = Vec::new();
+    let mut damaged = None;
+    for listed in store.list("keys/")? {
+        let bytes = store.get(&listed.name)?;
+        let hash = Hash::of(&bytes);
+        match Slot::from_bytes(&bytes) {
+            Ok(slot) if listed.name.promised_hash() == Some(hash) => slots.push(KeySlot { hash, slot }),
+            Ok(_) => damaged = Some(RepoError::Damaged { name: listed.name, reason: "its hash is wrong".into() }),
+            Err(source) => damaged = Some(RepoError::Format { name: listed.name.to_string(), source }),
+        }
+    }
+    match damaged {
+        Some(error) if slots.is_empty() => Err(error),
+        _ if slots.is_empty() => Err(RepoError::NoSlots),
+        _ => Ok(slots),
+    }
+}
+
+/// Tries the secret on every slot of its kind.
+fn unlock(slots: &[KeySlot], secret: &Secret) -> Result<MasterKey, RepoError> {
+    let mut outcome = KeyError::Wrong;
+    for KeySlot { slot, .. } in slots {
+        match open_slot(slot, secret) {
+            Ok(master) => return Ok(master),
+            Err(KeyError::Cost(cost)) => outcome = KeyError::Cost(cost),
+            Err(_) => {}
+        }
+    }
+    Err(outcome.into())
+}

@@ -1,0 +1,219 @@
+//! Reads chunks and trees, and believes none of them before its id is checked.
+//! Keeps the blocks it unpacked last; one reader per thread.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::RepoError;
+use crate::codec::{ChunkId, Decompressor, Opener, RepositoryKeys};
+use crate::format::{Content, ContentList, Entry, Extent, TocBlock, TreeObject};
+use crate::index::{BlockRow, Catalog, KnownSegment, Location, SegmentRow};
+use crate::store::Store;
+
+/// Unpacked bytes kept for the next chunk of the same block.
+const CACHE_LEN: usize = 24 << 20;
+
+/// Reads from one repository.
+pub struct Reader {
+    store: Arc<dyn Store>,
+    keys: Arc<RepositoryKeys>,
+    catalog: Catalog,
+    segments: HashMap<SegmentRow, Arc<OpenSegment>>,
+    cache: BlockCache,
+    unpack: Decompressor,
+}
+
+/// A segment ready to read blocks of.
+struct OpenSegment {
+    known: KnownSegment,
+    opener: Opener,
+}
+
+impl Reader {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        keys: Arc<RepositoryKeys>,
+        catalog: Catalog,
+    ) -> Result<Self, RepoError> {
+        let unpack = Decompressor::new()?;
+        Ok(Self { store, keys, catalog, segments: HashMap::new(), cache: BlockCache::default(), unpack })
+    }
+
+    /// What is known of the repository.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// A chunk of file data, appended to `to`.
+    pub fn data(&mut self, id: &ChunkId, to: &mut Vec<u8>) -> Result<(), RepoError> {
+        let (location, block) = self.find(id)?;
+        let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
+        if self.keys.chunk_id(bytes) != *id {
+            return Err(self.wrong_bytes(location.segment));
+        }
+        to.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Whether `bytes`, found in an unpacked block, are the chunk of file data with this id.
+    pub fn is_data(&self, id: &ChunkId, bytes: &[u8]) -> bool {
+        self.keys.chunk_id(bytes) == *id
+    }
+
+    /// A directory's page or index of pages.
+    pub fn tree(&mut self, id: &ChunkId) -> Result<TreeObject, RepoError> {
+        let (location, block) = self.tree_bytes(id)?;
+        let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
+        TreeObject::from_bytes(bytes).map_err(|source| RepoError::Format { name: format!("tree {id}"), source })
+    }
+
+    /// Every entry of a directory, in order of names. `visit` ends the listing with an error of its own.
+    pub fn entries<E: From<RepoError>>(
+        &mut self,
+        id: &ChunkId,
+        mut visit: impl FnMut(&mut Self, Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let pages = match self.tree(id)? {
+            TreeObject::Page(page) => {
+                return page.entries.into_iter().try_for_each(|entry| visit(self, entry));
+            }
+            TreeObject::Index(index) => index.pages,
+        };
+        for (page, _) in pages {
+            let TreeObject::Page(page) = self.tree(&page)? else {
+                return Err(malformed(id, "an index names an index").into());
+            };
+            page.entries.into_iter().try_for_each(|entry| visit(self, entry))?;
+        }
+        Ok(())
+    }
+
+    /// All entries of a directory.
+    pub fn listing(&mut self, id: &ChunkId) -> Result<Vec<Entry>, RepoError> {
+        let mut entries = Vec::new();
+        self.entries(id, |_, entry| {
+            entries.push(entry);
+            Ok::<_, RepoError>(())
+        })?;
+        Ok(entries)
+    }
+
+    /// The chunks and holes of a file, in order; lists are read as they come.
+    pub fn extents<E: From<RepoError>>(
+        &mut self,
+        content: &Content,
+        visit: &mut impl FnMut(&mut Self, Extent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for extent in &content.extents {
+            match extent {
+                Extent::Data { id, length } if content.depth > 0 => {
+                    let list = self.list(id)?;
+                    if list.depth + 1 != content.depth || list.size() != *length {
+                        return Err(malformed(id, "a list of another depth or size").into());
+                    }
+                    self.extents(&list, visit)?;
+                }
+                extent => visit(self, *extent)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, id: &ChunkId) -> Result<Content, RepoError> {
+        let (location, block) = self.tree_bytes(id)?;
+        let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
+        let list = ContentList::from_bytes(bytes);
+        list.map(|l| l.0).map_err(|source| RepoError::Format { name: format!("content list {id}"), source })
+    }
+
+    /// Verified bytes of a tree object: where they are in which block.
+    fn tree_bytes(&mut self, id: &ChunkId) -> Result<(Location, Arc<Vec<u8>>), RepoError> {
+        let (location, block) = self.find(id)?;
+        match slice(&block, &location) {
+            Some(bytes) if self.keys.tree_id(bytes) == *id => Ok((location, block)),
+            _ => Err(self.wrong_bytes(location.segment)),
+        }
+    }
+
+    fn find(&mut self, id: &ChunkId) -> Result<(Location, Arc<Vec<u8>>), RepoError> {
+        let location = self.catalog.locate(id)?.ok_or(RepoError::MissingChunk(*id))?;
+        let block = self.block(location.segment, location.block)?;
+        Ok((location, block))
+    }
+
+    /// An unpacked block, authentic but with its chunks not yet checked.
+    pub fn block(&mut self, segment: SegmentRow, number: u32) -> Result<Arc<Vec<u8>>, RepoError> {
+        if let Some(bytes) = self.cache.get((segment, number)) {
+            return Ok(bytes);
+        }
+        let bytes = Arc::new(self.read_block(segment, number)?);
+        self.cache.insert((segment, number), Arc::clone(&bytes));
+        Ok(bytes)
+    }
+
+    /// Reads and opens a block without keeping it.
+    pub fn read_block(&mut self, row: SegmentRow, number: u32) -> Result<Vec<u8>, RepoError> {
+        let BlockRow { kind, codec, start, stored_len, raw_len } = self.catalog.block(row, number)?;
+        let segment = self.segment(row)?;
+        let stored = self.store.get_range(&segment.known.name, start, stored_len as usize)?;
+        let block = TocBlock { kind, codec, start, stored_len, raw_len, chunks: Vec::new() };
+        let mut raw = Vec::new();
+        block
+            .open(&segment.known.header, &segment.opener, number, &stored, &mut self.unpack, &mut raw)
+            .map_err(|source| RepoError::Segment { name: segment.known.name.clone(), source })?;
+        Ok(raw)
+    }
+
+    fn segment(&mut self, row: SegmentRow) -> Result<Arc<OpenSegment>, RepoError> {
+        if let Some(segment) = self.segments.get(&row) {
+            return Ok(Arc::clone(segment));
+        }
+        let known = self.catalog.segment(row)?;
+        let opener = known.header.opener(&self.keys);
+        let opener = opener.map_err(|source| RepoError::Segment { name: known.name.clone(), source })?;
+        let segment = Arc::new(OpenSegment { known, opener });
+        self.segments.insert(row, Arc::clone(&segment));
+        Ok(segment)
+    }
+
+    fn wrong_bytes(&self, row: SegmentRow) -> RepoError {
+        match self.catalog.segment(row) {
+            Ok(known) => RepoError::Damaged { name: known.name, reason: "a chunk's bytes do not have its id".into() },
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// Where `location` lies in its block; none when the index says nonsense.
+fn slice<'b>(block: &'b [u8], location: &Location) -> Option<&'b [u8]> {
+    block.get(location.start as usize..)?.get(..location.length as usize)
+}
+
+fn malformed(id: &ChunkId, reason: &'static str) -> RepoError {
+    let source = crate::format::FormatError::Malformed { what: "tree", reason: reason.into() };
+    RepoError::Format { name: format!("tree {id}"), source }
+}
+
+/// The blocks unpacked last, up to [`CACHE_LEN`] bytes; the oldest goes first.
+#[derive(Default)]
+struct BlockCache {
+    blocks: HashMap<(SegmentRow, u32), Arc<Vec<u8>>>,
+    order: VecDeque<(SegmentRow, u32)>,
+    length: usize,
+}
+
+impl BlockCache {
+    fn get(&self, key: (SegmentRow, u32)) -> Option<Arc<Vec<u8>>> {
+        self.blocks.get(&key).map(Arc::clone)
+    }
+
+    fn insert(&mut self, key: (SegmentRow, u32), bytes: Arc<Vec<u8>>) {
+        self.length += bytes.len();
+        self.order.push_back(key);
+        self.blocks.insert(key, bytes);
+        while self.length > CACHE_LEN && self.order.len() > 1 {
+            let oldest = self.order.pop_front().expect("more than one");
+            self.length -= self.blocks.remove(&oldest).map_or(0, |b| b.len());
+        }
+    }
+}
