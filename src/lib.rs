@@ -5,9 +5,10 @@
 //! docs/design.md explains them to someone new; docs/format.md has the bytes.
 
 pub mod codec;
+pub mod engine;
+pub mod files;
 pub mod format;
 pub mod index;
 pub mod keys;
-pub mod engine;
-pub mod files;
 pub mod repo;
+pub mod store;

@@ -1,18 +1,21 @@
 //! Named, immutable objects somewhere. Knows names and bytes, not what they mean.
 
+#[cfg(test)]
+mod contract;
 mod fault;
 mod local;
 mod memory;
 mod record;
 
-use std::fmt;
+use std::{fmt, io};
 
 pub use fault::{Fault, FaultStore};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use record::{Call, RecordStore};
 
-use crate::format::ObjectName;
+use crate::codec::Hash;
+use crate::format::{MAX_OBJECT_LEN, ObjectName};
 
 /// Where objects live.
 ///
@@ -92,7 +95,9 @@ pub enum StoreError {
         name: ObjectName,
     },
     /// No room.
-    #[error("no space left in {location}. Free some, or prune the repository; nothing that was saved is lost")]
+    #[error(
+        "no space left in {location}. Free some, or prune the repository; nothing that was saved is lost"
+    )]
     Full {
         /// The store.
         location: String,
@@ -117,6 +122,20 @@ pub enum StoreError {
         /// The store.
         location: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
+}
+
+/// Whether `bytes`, found under `name`, are what was once put there; if not, they are torn or
+/// damaged. A name that promises no hash cannot tell, and what it holds counts as whole.
+fn is_whole(name: &ObjectName, bytes: &[u8]) -> bool {
+    name.promised_hash().is_none_or(|promised| promised == Hash::of(bytes))
+}
+
+/// Refuses what no object can be, before memory is spent on it or a store keeps it.
+fn check_length(length: u64) -> io::Result<()> {
+    if length <= MAX_OBJECT_LEN {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, format!("{length} bytes are more than any object has")))
 }
