@@ -1,5 +1,6 @@
 //! The only code that touches users' files. Everything below a home is reached relative to an open
 //! directory, and no link is followed.
 
+pub mod live_sqlite;
 pub mod read;
 pub mod walk;

@@ -55,6 +55,11 @@ impl Reader {
         Ok(())
     }
 
+    /// The name that all links to one inode share.
+    pub fn link_group(&self, device: u64, inode: u64, changed_ns: i128) -> [u8; 16] {
+        self.keys.link_group(device, inode, changed_ns)
+    }
+
     /// Whether `bytes`, found in an unpacked block, are the chunk of file data with this id.
     pub fn is_data(&self, id: &ChunkId, bytes: &[u8]) -> bool {
         self.keys.chunk_id(bytes) == *id

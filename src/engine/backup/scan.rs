@@ -1,0 +1,181 @@
+//! Walks homes with several threads and saves what changed.
+//!
+//! A directory is visited twice. First its names are looked at, and its subdirectories are queued;
+//! when the last of them is done, its own entries are taken over, or read, and its tree is stored.
+//! The queue is a stack, so the walk goes deep first and holds few directories at a time; nothing
+//! recurses, so depth is bounded by memory only.
+
+mod directory;
+mod queue;
+mod save;
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub(super) use directory::{Directory, Outcome};
+pub(super) use queue::Queue;
+use save::Walker;
+
+use super::{BackupError, BackupOptions};
+use crate::codec::{ChunkId, Chunker};
+use crate::engine::{Meter, Problem, ProblemKind};
+use crate::files::live_sqlite::CopyLimits;
+use crate::files::owners::Owners;
+use crate::files::rules::Rules;
+use crate::files::walk::Stat;
+use crate::format::Content;
+use crate::index::{HomeKey, Seen, SeenRow};
+use crate::repo::{Repository, Writer};
+
+/// One home while it is walked.
+pub struct Home {
+    /// The user.
+    pub user: Vec<u8>,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What its directory's handle showed.
+    pub stat: Stat,
+    /// Its rows in the local index, usable as long as their base commit exists.
+    pub seen: Option<HomeKey>,
+    /// Its tree in the last snapshot, for when there are no rows.
+    pub previous: Option<ChunkId>,
+    /// Paths in it where something is mounted.
+    pub mounts: Vec<Vec<u8>>,
+    /// What came of it.
+    pub totals: Totals,
+    /// What went wrong.
+    pub problems: Mutex<Vec<Problem>>,
+    /// Rows to write when the snapshot stands.
+    pub rows: Mutex<Vec<SeenRow>>,
+    /// Directories whose rows stay.
+    pub unchanged: Mutex<Vec<(u64, u64)>>,
+    /// The outcome of its own directory.
+    pub outcome: Mutex<Option<Outcome>>,
+    /// Contents of files with several names, so that each is read once: by device, inode, change time.
+    pub linked: Mutex<HashMap<(u64, u64, i128), Content>>,
+    /// Milliseconds spent on copies of live databases.
+    copies_ms: AtomicU64,
+}
+
+/// What copying the live databases of one home may take in all: their owner can make each copy stall.
+const COPIES_MS: u64 = 120_000;
+/// A single one.
+const COPY_MS: u64 = 30_000;
+/// A larger database is saved as plain bytes.
+const COPY_BYTES: u64 = 16 << 30;
+
+/// A home's counts.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Regular files.
+    pub files: AtomicU64,
+    /// Directories.
+    pub directories: AtomicU64,
+    /// Bytes of files.
+    pub bytes: AtomicU64,
+    /// Bytes that the repository did not have.
+    pub bytes_new: AtomicU64,
+    /// Files read, because they were new or had changed.
+    pub files_read: AtomicU64,
+    /// Sockets, which cannot be saved.
+    pub sockets: AtomicU64,
+    /// Entries left out by rules.
+    pub excluded: AtomicU64,
+    /// Names that vanished during the run.
+    pub vanished: AtomicU64,
+}
+
+impl Home {
+    /// A home about to be walked.
+    pub fn new(user: Vec<u8>, path: PathBuf, stat: Stat) -> Self {
+        Self {
+            user,
+            path,
+            stat,
+            seen: None,
+            previous: None,
+            mounts: Vec::new(),
+            totals: Totals::default(),
+            problems: Mutex::default(),
+            rows: Mutex::default(),
+            unchanged: Mutex::default(),
+            outcome: Mutex::default(),
+            linked: Mutex::default(),
+            copies_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// What the next copy of a live database may cost; none when the home has used up its time.
+    pub fn copy_limits(&self) -> Option<CopyLimits> {
+        let left = COPIES_MS.checked_sub(Meter::read(&self.copies_ms)).filter(|left| *left > 0)?;
+        Some(CopyLimits { timeout: Duration::from_millis(left.min(COPY_MS)), max_bytes: COPY_BYTES })
+    }
+
+    /// Notes what a copy took.
+    pub fn spend_on_copies(&self, time: Duration) {
+        Meter::add(&self.copies_ms, time.as_millis() as u64);
+    }
+
+    /// Notes a problem.
+    pub fn problem(&self, path: Vec<u8>, kind: ProblemKind) {
+        lock(&self.problems).push(Problem { user: self.user.clone(), path, kind });
+    }
+}
+
+/// What all threads of a walk share.
+pub struct Scan<'a> {
+    /// How to save.
+    pub options: &'a BackupOptions,
+    /// What to leave out.
+    pub rules: &'a Rules,
+    /// Names of users and groups.
+    pub owners: &'a Owners,
+    /// Where to cut.
+    pub chunker: &'a Chunker,
+    /// Progress, and the request to stop.
+    pub meter: &'a Meter,
+    /// Directories never entered, by device and inode: the repository itself and its cache.
+    pub own: &'a HashSet<(u64, u64)>,
+    /// The run's beginning, seconds since 1970.
+    pub started_s: i64,
+    /// Where the private copies of live databases are made.
+    pub scratch: PathBuf,
+}
+
+impl Scan<'_> {
+    /// Walks all homes. Returns when everything is handed to the writer, or with the first error.
+    pub fn run(
+        &self,
+        homes: Vec<(std::sync::Arc<Home>, OwnedFd)>,
+        repository: &Repository,
+        seen: &Seen,
+        writer: &Writer,
+    ) -> Result<(), BackupError> {
+        let queue = Queue::new();
+        for (home, root) in homes.into_iter().rev() {
+            queue.push(Directory::root(home, root, self.rules));
+        }
+        let walkers: Vec<_> = (0..self.options.threads.max(1))
+            .map(|_| Walker::new(self, repository, seen, writer))
+            .collect::<Result<_, _>>()?;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                walkers.into_iter().map(|walker| scope.spawn(|| walker.run(&queue))).collect();
+            let mut result = Ok(());
+            for thread in threads {
+                let ended = thread.join().unwrap_or(Err(BackupError::Panicked));
+                result = result.and(ended);
+            }
+            result
+        })
+    }
+}
+
+/// A poisoned lock means that a thread panicked, which ends the run anyway.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
