@@ -2,5 +2,8 @@
 //! directory, and no link is followed.
 
 pub mod live_sqlite;
+pub mod owner_cache;
+pub mod owners;
 pub mod read;
+pub mod rules;
 pub mod walk;

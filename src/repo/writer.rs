@@ -139,7 +139,7 @@ impl Repository {
     /// Writes the snapshot: its record, with the blocks that are left over when they are few. Once
     /// this returns, the commit is durable and every pruner sees it. `finished` fills `deps`.
     pub fn commit(&mut self, finished: Finished, mut record: SnapshotRecord) -> Result<Committed, RepoError> {
-        let mut committed = Committed { bytes_stored: finished.bytes_stored, objects: finished.objects, ..Committed::default() };
+        let (mut bytes_stored, mut objects) = (finished.bytes_stored, finished.objects);
         let mut deps: HashSet<[u8; 8]> = record.deps.drain(..).collect();
         for row in &finished.segments {
             deps.insert(self.catalog().segment(*row)?.hash.short());
@@ -149,7 +149,8 @@ impl Repository {
             let put = put_segment(self.store.as_ref(), &self.keys, residual, None, ObjectName::segment)?;
             put.enter(&mut self.catalog)?;
             deps.insert(put.hash.short());
-            committed.count(put.length);
+            bytes_stored += put.length;
+            objects += 1;
             residual = SegmentWriter::new(SegmentKind::Bulk);
         }
         record.deps = deps.into_iter().collect();
@@ -163,28 +164,19 @@ impl Repository {
         })?;
         put.enter(&mut self.catalog)?;
         self.catalog.add_snapshot(&put.name, &put.hash, &bytes)?;
-        committed.count(put.length);
-        committed.hash = Some(put.hash);
-        Ok(committed)
+        Ok(Committed { hash: put.hash, bytes_stored: bytes_stored + put.length, objects: objects + 1 })
     }
 }
 
 /// What a commit cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
-    /// Of the commit object.
-    pub hash: Option<Hash>,
+    /// Of the commit object's bytes.
+    pub hash: Hash,
     /// Bytes of all objects of the run.
     pub bytes_stored: u64,
     /// Objects of the run.
     pub objects: u64,
-}
-
-impl Committed {
-    fn count(&mut self, length: u64) {
-        self.bytes_stored += length;
-        self.objects += 1;
-    }
 }
 
 impl Writer {

@@ -21,10 +21,10 @@ pub(super) use queue::Queue;
 use save::Walker;
 
 use super::{BackupError, BackupOptions};
-use crate::codec::{ChunkId, Chunker};
+use crate::codec::{ChunkId, Chunker, Hash};
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::live_sqlite::CopyLimits;
-use crate::files::owners::Owners;
+use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::Rules;
 use crate::files::walk::Stat;
 use crate::format::Content;
@@ -43,6 +43,8 @@ pub struct Home {
     pub seen: Option<HomeKey>,
     /// Its tree in the last snapshot, for when there are no rows.
     pub previous: Option<ChunkId>,
+    /// The commit that has what is taken over.
+    pub base: Option<Hash>,
     /// Paths in it where something is mounted.
     pub mounts: Vec<Vec<u8>>,
     /// What came of it.
@@ -98,6 +100,7 @@ impl Home {
             stat,
             seen: None,
             previous: None,
+            base: None,
             mounts: Vec::new(),
             totals: Totals::default(),
             problems: Mutex::default(),
@@ -133,7 +136,7 @@ pub struct Scan<'a> {
     /// What to leave out.
     pub rules: &'a Rules,
     /// Names of users and groups.
-    pub owners: &'a Owners,
+    pub owners: &'a OwnerCache,
     /// Where to cut.
     pub chunker: &'a Chunker,
     /// Progress, and the request to stop.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use super::{Queue, Scan, lock};
 use crate::engine::backup::BackupError;
 use crate::engine::backup::file::{FileSaver, SaveError};
 use crate::engine::backup::prior::Prior;
-use crate::engine::backup::seen_listing::{SeenListing, SeenListingWriter, Signature, digest};
+use crate::engine::backup::seen_listing::{SeenListingWriter, Signature, digest};
 use crate::engine::{Meter, ProblemKind};
 use crate::files::live_sqlite;
 use crate::files::read::{OpenError, OpenFile, xattrs_at, xattrs_of};
@@ -160,8 +160,8 @@ impl<'a> Walker<'a> {
             if let Some(listed) = has(name).filter(|l| l.stat.kind.is_file())
                 && let Some(bytes) = read_start(handle, &listed.name, MAX_IGNORE_BYTES + 1)
             {
-                let origin = String::from_utf8_lossy(&directory.path_of(&listed.name)).into_owned();
-                files.push(PatternFile { origin, bytes });
+                let path = directory.path_of(&listed.name);
+                files.push(PatternFile { path: std::ffi::OsString::from_vec(path).into(), bytes });
             }
         }
         if !files.is_empty() {

@@ -1,0 +1,45 @@
+//! What ends a whole backup run. A single file's trouble is a problem in the report instead.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::files::rules::RuleError;
+use crate::index::IndexError;
+use crate::repo::RepoError;
+
+/// Why a run ended without a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The place of the homes cannot be read.
+    #[error("cannot read {path}")]
+    Homes {
+        /// The place.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A path that names no user.
+    #[error("{0} has no last component to call the user by; name a home's own directory")]
+    NoUser(PathBuf),
+    /// Two paths name one user.
+    #[error("{0} is the second home with this name in one run; save them in runs with different --source")]
+    SameUser(PathBuf),
+    /// A pattern cannot be used.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The repository.
+    #[error(transparent)]
+    Repository(#[from] RepoError),
+    /// The local index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The local index spoke of a tree that the repository lacks.
+    #[error("the local index does not fit the repository")]
+    StaleIndex,
+    /// Someone asked to stop.
+    #[error("interrupted; what was stored so far is used by the next run")]
+    Interrupted,
+    /// A thread panicked.
+    #[error("a thread of the walk panicked; this is a bug")]
+    Panicked,
+}
