@@ -4,6 +4,7 @@
 //! `cli → engine → repo → index, files → keys, store → format → codec`.
 //! docs/design.md explains them to someone new; docs/format.md has the bytes.
 
+pub mod cli;
 pub mod codec;
 pub mod engine;
 pub mod files;
