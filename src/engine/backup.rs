@@ -6,7 +6,7 @@ mod homes;
 mod prior;
 mod report;
 mod scan;
-mod seen_listing;
+pub(super) mod seen_listing;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 pub mod backup;
 mod meter;
 mod problem;
+pub mod restore;
 
 pub use meter::Meter;
 pub use problem::{Problem, ProblemKind};

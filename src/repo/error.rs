@@ -57,6 +57,9 @@ pub enum RepoError {
     /// A chunk is in no segment.
     #[error("chunk {} is in no segment of the repository: data is missing", &.0.to_hex()[..16])]
     MissingChunk(ChunkId),
+    /// A tree or content list is not what the one that names it says.
+    #[error("tree {} contradicts the one that names it", &.0.to_hex()[..16])]
+    MalformedTree(ChunkId),
     /// A newer program maintains the repository in ways this one does not understand.
     #[error("the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep")]
     Maintained(ObjectName),

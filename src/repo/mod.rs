@@ -45,7 +45,7 @@ pub struct CreateOptions {
 
 impl Default for CreateOptions {
     fn default() -> Self {
-        Self { chunker: ChunkerParameters::DEFAULT, block_len: 1 << 20, cost: Cost::DEFAULT }
+        Self { chunker: ChunkerParameters::DEFAULT, block_len: 2 << 20, cost: Cost::DEFAULT }
     }
 }
 
