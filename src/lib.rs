@@ -5,4 +5,5 @@
 //! docs/design.md explains them to someone new; docs/format.md has the bytes.
 
 pub mod codec;
+pub mod files;
 pub mod format;

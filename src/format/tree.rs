@@ -168,7 +168,7 @@ impl Entry {
 }
 
 /// Whether `name` can stand alone in a directory and leads nowhere else.
-fn is_component(name: &[u8]) -> bool {
+pub(crate) fn is_component(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, 0 | b'/'))
 }
 
