@@ -157,8 +157,7 @@ fn commit(
     let id = record.id;
     let committed = repository.commit(finished, record)?;
     refuse_unknown_maintenance(repository)?;
-    report.outcome =
-        Outcome::Saved { id, bytes_stored: committed.bytes_stored, objects: committed.objects };
+    report.outcome = Outcome::Saved { id, bytes_stored: committed.bytes_stored, objects: committed.objects };
     Ok(committed.hash)
 }
 
@@ -254,7 +253,8 @@ fn home_records(
     history: &History,
     owners: &OwnerCache,
 ) -> Vec<HomeRecord> {
-    let mut records: Vec<_> = walked.iter().map(|home| walked_record(home, options, history, owners)).collect();
+    let mut records: Vec<_> =
+        walked.iter().map(|home| walked_record(home, options, history, owners)).collect();
     let present: HashSet<Vec<u8>> = records.iter().map(|r| r.user.clone()).collect();
     for (home, _) in unopened {
         records.push(absent_record(home.user.clone(), path_bytes(&home.path), Attention::Missing, 1));
@@ -279,7 +279,17 @@ fn path_bytes(path: &std::path::Path) -> Vec<u8> {
 }
 
 fn absent_record(user: Vec<u8>, path: Vec<u8>, attention: Attention, problems: u64) -> HomeRecord {
-    HomeRecord { user, path, root: None, files: 0, directories: 0, bytes: 0, bytes_new: 0, problems, attention }
+    HomeRecord {
+        user,
+        path,
+        root: None,
+        files: 0,
+        directories: 0,
+        bytes: 0,
+        bytes_new: 0,
+        problems,
+        attention,
+    }
 }
 
 fn walked_record(home: &Home, options: &BackupOptions, history: &History, owners: &OwnerCache) -> HomeRecord {
@@ -429,7 +439,9 @@ impl History {
         }
         last.into_values()
             .filter(|home| home.attention != Attention::Removed)
-            .filter(|home| std::path::Path::new(std::ffi::OsStr::from_bytes(&home.path)).parent() == Some(folder))
+            .filter(|home| {
+                std::path::Path::new(std::ffi::OsStr::from_bytes(&home.path)).parent() == Some(folder)
+            })
             .map(|home| (home.user.clone(), home.path.clone()))
             .collect()
     }

@@ -111,7 +111,10 @@ pub fn restore(
         owners: &owners,
         meter,
         includes: plan::includes(&options.includes)?,
-        excludes: crate::files::rules::Rules::new(&RuleOptions { excludes: options.excludes.clone(), ..excludes })?,
+        excludes: crate::files::rules::Rules::new(&RuleOptions {
+            excludes: options.excludes.clone(),
+            ..excludes
+        })?,
     };
     for source in sources {
         if meter.is_interrupted() {
@@ -143,7 +146,8 @@ fn restore_one(
 
 /// Opens a directory that the administrator named.
 fn open_target(path: &std::path::Path) -> Result<Place, RestoreError> {
-    Place::open_target(path, IfMissing::Create).map_err(|source| RestoreError::Target { path: path.into(), source })
+    Place::open_target(path, IfMissing::Create)
+        .map_err(|source| RestoreError::Target { path: path.into(), source })
 }
 
 /// A problem with an entry of this tree.

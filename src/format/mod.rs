@@ -16,10 +16,12 @@ pub use content::{Content, ContentList, Extent, INLINE_EXTENTS, ListBuilder};
 pub use descriptor::Descriptor;
 pub use name::{CommitName, ObjectName, ParseNameError};
 pub use segment::{
-    BlockKind, ChunkEntry, Header, MAX_BLOCK_LEN, MAX_OBJECT_LEN, SegmentError, SegmentKind, SegmentWriter, TOC_PADDING, Toc,
-    TocBlock, Trailer,
+    BlockKind, ChunkEntry, Header, MAX_BLOCK_LEN, MAX_OBJECT_LEN, SegmentError, SegmentKind, SegmentWriter,
+    TOC_PADDING, Toc, TocBlock, Trailer,
 };
 pub use slot::{Slot, SlotKind};
+pub(crate) use tree::is_component;
 pub use tree::{
-    Attributes, Entry, EntryKind, MAX_PAGE_ENTRIES, Owner, Page, PageBuilder, PageIndex, SPLIT_ENTRIES, TreeObject, Xattr, flags,
+    Attributes, Entry, EntryKind, MAX_PAGE_ENTRIES, Owner, Page, PageBuilder, PageIndex, SPLIT_ENTRIES,
+    TreeObject, Xattr, flags,
 };

@@ -170,7 +170,7 @@ impl Entry {
 }
 
 /// Whether `name` can stand alone in a directory and leads nowhere else.
-fn is_component(name: &[u8]) -> bool {
+pub(crate) fn is_component(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, 0 | b'/'))
 }
 
@@ -329,11 +329,13 @@ impl Cbor for Page {
         let indices: Vec<usize> = self
             .entries
             .iter()
-            .map(|entry| match owners.iter().rposition(|o| Arc::ptr_eq(o, &entry.owner) || **o == entry.owner) {
-                Some(index) => index,
-                None => {
-                    owners.push(&entry.owner);
-                    owners.len() - 1
+            .map(|entry| {
+                match owners.iter().rposition(|o| Arc::ptr_eq(o, &entry.owner) || **o == entry.owner) {
+                    Some(index) => index,
+                    None => {
+                        owners.push(&entry.owner);
+                        owners.len() - 1
+                    }
                 }
             })
             .collect();
@@ -422,7 +424,11 @@ impl PageBuilder {
     }
 
     /// Adds the next entry. `store` keeps a finished object's bytes and returns its id.
-    pub fn push<E>(&mut self, entry: Entry, store: &mut impl FnMut(Vec<u8>) -> Result<ChunkId, E>) -> Result<(), E> {
+    pub fn push<E>(
+        &mut self,
+        entry: Entry,
+        store: &mut impl FnMut(Vec<u8>) -> Result<ChunkId, E>,
+    ) -> Result<(), E> {
         let boundary = blake3::hash(&entry.name).as_bytes()[0] == PAGE_BOUNDARY;
         self.pending_len += variable_len(&entry);
         self.pending.push(entry);
@@ -469,7 +475,8 @@ mod tests {
     use super::*;
 
     fn file(name: &str) -> Entry {
-        let extents = vec![Extent::Data { id: ChunkId(*blake3::hash(name.as_bytes()).as_bytes()), length: 7 }];
+        let extents =
+            vec![Extent::Data { id: ChunkId(*blake3::hash(name.as_bytes()).as_bytes()), length: 7 }];
         Entry {
             name: name.into(),
             kind: EntryKind::File(Content { depth: 0, extents }),
@@ -508,7 +515,10 @@ mod tests {
         let page = Page { entries: vec![entry] };
         let mut bytes = vec![0x83, 0, 0x84, 0x19, 0x03, 0xe8, 0x18, 100, 0x63];
         bytes.extend(b"ann\x65users");
-        bytes.extend([0x81, 0x88, 0x41, b'a', 2, 0x19, 0x01, 0xa4, 0, 0x1a, 0x65, 0x53, 0xf1, 0, 5, 0x41, b'b', 0xa1, 2, 1]);
+        bytes.extend([
+            0x81, 0x88, 0x41, b'a', 2, 0x19, 0x01, 0xa4, 0, 0x1a, 0x65, 0x53, 0xf1, 0, 5, 0x41, b'b', 0xa1,
+            2, 1,
+        ]);
         assert_eq!(page.to_bytes(), bytes);
         assert_eq!(TreeObject::from_bytes(&bytes), Ok(TreeObject::Page(page)));
     }
@@ -558,7 +568,9 @@ mod tests {
         entries.insert(10_000, file("file-009999-new"));
         let (id, after) = build(entries);
         assert!(after.keys().filter(|id| !before.contains_key(id)).count() <= 3);
-        let Ok(TreeObject::Index(index)) = TreeObject::from_bytes(&after[&id]) else { panic!("not an index") };
+        let Ok(TreeObject::Index(index)) = TreeObject::from_bytes(&after[&id]) else {
+            panic!("not an index")
+        };
         assert_eq!(index.pages.iter().map(|(_, n)| n).sum::<u64>(), 20_001);
     }
 
@@ -567,7 +579,9 @@ mod tests {
         for count in [0, 1, SPLIT_ENTRIES] {
             let (id, objects) = build(listing(count));
             assert_eq!(objects.len(), 1);
-            let Ok(TreeObject::Page(page)) = TreeObject::from_bytes(&objects[&id]) else { panic!("not a page") };
+            let Ok(TreeObject::Page(page)) = TreeObject::from_bytes(&objects[&id]) else {
+                panic!("not a page")
+            };
             assert_eq!(page.entries.len(), count);
         }
     }

@@ -196,7 +196,11 @@ impl Catalog {
         rows.into_iter().map(parse).collect()
     }
 
-    fn rows<T>(&self, sql: &str, row: impl Fn(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, IndexError> {
+    fn rows<T>(
+        &self,
+        sql: &str,
+        row: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, IndexError> {
         let query = || -> rusqlite::Result<Vec<T>> {
             self.0.connection.prepare_cached(sql)?.query_map([], |r| row(r))?.collect()
         };
@@ -306,8 +310,10 @@ fn insert_segment(
         params![&hash.0[..], name.as_str(), length as i64, kind, &header.to_bytes()[..]],
         |r| r.get(0),
     )?;
-    let mut block_insert = transaction.prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-    let mut chunk_insert = transaction.prepare_cached("INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut block_insert =
+        transaction.prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    let mut chunk_insert =
+        transaction.prepare_cached("INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4, ?5)")?;
     // In order of ids, the pages of the tree are touched in order: several times faster.
     let mut chunks = Vec::new();
     for (number, block) in toc.blocks.iter().enumerate() {

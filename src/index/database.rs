@@ -60,11 +60,13 @@ impl Database {
         let connection = &database.connection;
         database.configure()?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
-        let version: i32 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(error)?;
+        let version: i32 =
+            connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(error)?;
         match version {
             v if v == schema.version => {}
             0 => {
-                let script = format!("BEGIN; {} PRAGMA user_version = {}; COMMIT;", schema.sql, schema.version);
+                let script =
+                    format!("BEGIN; {} PRAGMA user_version = {}; COMMIT;", schema.sql, schema.version);
                 connection.execute_batch(&script).map_err(error)?;
             }
             _ => return Err(IndexError::Damaged("another version")),

@@ -82,16 +82,23 @@ impl Seen {
         let row = self
             .0
             .connection
-            .query_row("SELECT home, base FROM homes WHERE source = ?1 AND user = ?2", params![source, user], |r| {
-                Ok((HomeKey(r.get(0)?), r.get::<_, Vec<u8>>(1)?))
-            })
+            .query_row(
+                "SELECT home, base FROM homes WHERE source = ?1 AND user = ?2",
+                params![source, user],
+                |r| Ok((HomeKey(r.get(0)?), r.get::<_, Vec<u8>>(1)?)),
+            )
             .optional()
             .map_err(|e| self.0.error(e))?;
         Ok(row.and_then(|(key, base)| Some((key, Hash::from_slice(&base)?))))
     }
 
     /// What was seen of a directory.
-    pub fn directory(&self, home: HomeKey, device: u64, inode: u64) -> Result<Option<SeenDirectory>, IndexError> {
+    pub fn directory(
+        &self,
+        home: HomeKey,
+        device: u64,
+        inode: u64,
+    ) -> Result<Option<SeenDirectory>, IndexError> {
         let query = || {
             self.0
                 .connection
@@ -211,7 +218,8 @@ fn sweep(
 fn insert(transaction: &rusqlite::Transaction<'_>, home: i64, rows: &[SeenRow]) -> rusqlite::Result<()> {
     let mut directory = transaction
         .prepare_cached("INSERT OR REPLACE INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    let mut listing = transaction.prepare_cached("INSERT OR REPLACE INTO listings VALUES (?1, ?2, ?3, ?4)")?;
+    let mut listing =
+        transaction.prepare_cached("INSERT OR REPLACE INTO listings VALUES (?1, ?2, ?3, ?4)")?;
     for SeenRow { device, inode, seen, entries } in rows {
         let (device, inode) = (*device as i64, *inode as i64);
         directory.execute(params![
@@ -234,7 +242,13 @@ mod tests {
     use super::*;
 
     fn row(inode: u64, digest: u8) -> SeenRow {
-        let seen = SeenDirectory { digest: [digest; 16], tree: ChunkId([digest; 32]), files: 1, bytes: 2, problems: 0 };
+        let seen = SeenDirectory {
+            digest: [digest; 16],
+            tree: ChunkId([digest; 32]),
+            files: 1,
+            bytes: 2,
+            problems: 0,
+        };
         SeenRow { device: u64::MAX, inode, seen, entries: vec![digest] }
     }
 

@@ -103,8 +103,12 @@ impl Repository {
         }
         let listed = self.store.list("segments/")?;
         let commits = self.listed_commits()?;
-        let present: HashSet<&str> =
-            listed.iter().map(|l| &l.name).chain(commits.values().map(|(n, _)| n)).map(ObjectName::as_str).collect();
+        let present: HashSet<&str> = listed
+            .iter()
+            .map(|l| &l.name)
+            .chain(commits.values().map(|(n, _)| n))
+            .map(ObjectName::as_str)
+            .collect();
         for (row, _, _) in known.iter().filter(|(_, _, name)| !present.contains(name.as_str())) {
             self.catalog.remove_segment(*row)?;
         }
@@ -120,7 +124,12 @@ impl Repository {
         Ok(())
     }
 
-    fn add_commit(&mut self, name: &ObjectName, hash: &Hash, length: u64) -> Result<SnapshotRecord, RepoError> {
+    fn add_commit(
+        &mut self,
+        name: &ObjectName,
+        hash: &Hash,
+        length: u64,
+    ) -> Result<SnapshotRecord, RepoError> {
         let toc = self.add_segment(name, length, SegmentKind::Commit)?;
         let bytes = toc.record.ok_or_else(|| damaged(name, "it has no snapshot record"))?;
         let record = read_record(name, &bytes)?;

@@ -74,7 +74,8 @@ impl Repository {
         }
         let master = MasterKey(random_bytes()?);
         let keys = RepositoryKeys::derive(&master);
-        let slot = seal_slot(&master, secret, random_bytes()?, options.cost, Timestamp::now().as_second(), "init")?;
+        let slot =
+            seal_slot(&master, secret, random_bytes()?, options.cost, Timestamp::now().as_second(), "init")?;
         put_slot(store.as_ref(), &slot)?;
         let descriptor = Descriptor {
             repository_id: random_bytes()?,
@@ -194,7 +195,9 @@ fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
         let hash = Hash::of(&bytes);
         match Slot::from_bytes(&bytes) {
             Ok(slot) if listed.name.promised_hash() == Some(hash) => slots.push(KeySlot { hash, slot }),
-            Ok(_) => damaged = Some(RepoError::Damaged { name: listed.name, reason: "its hash is wrong".into() }),
+            Ok(_) => {
+                damaged = Some(RepoError::Damaged { name: listed.name, reason: "its hash is wrong".into() })
+            }
             Err(source) => damaged = Some(RepoError::Format { name: listed.name.to_string(), source }),
         }
     }

@@ -53,7 +53,9 @@ impl Reader {
     ) -> Result<T, RepoError> {
         let (location, block) = self.find(id)?;
         match slice(&block, &location) {
-            Some(bytes) if bytes.len() as u64 == length && self.keys.chunk_id(bytes) == *id => Ok(use_bytes(bytes)),
+            Some(bytes) if bytes.len() as u64 == length && self.keys.chunk_id(bytes) == *id => {
+                Ok(use_bytes(bytes))
+            }
             _ => Err(self.wrong_bytes(location.segment)),
         }
     }
@@ -72,7 +74,8 @@ impl Reader {
     pub fn tree(&mut self, id: &ChunkId) -> Result<TreeObject, RepoError> {
         let (location, block) = self.tree_bytes(id)?;
         let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
-        TreeObject::from_bytes(bytes).map_err(|source| RepoError::Format { name: format!("tree {id}"), source })
+        TreeObject::from_bytes(bytes)
+            .map_err(|source| RepoError::Format { name: format!("tree {id}"), source })
     }
 
     /// Every entry of a directory, in order of names. `visit` ends the listing with an error of its own.
@@ -186,7 +189,9 @@ impl Reader {
 
     fn wrong_bytes(&self, row: SegmentRow) -> RepoError {
         match self.catalog.segment(row) {
-            Ok(known) => RepoError::Damaged { name: known.name, reason: "a chunk's bytes do not have its id".into() },
+            Ok(known) => {
+                RepoError::Damaged { name: known.name, reason: "a chunk's bytes do not have its id".into() }
+            }
             Err(error) => error.into(),
         }
     }

@@ -338,7 +338,12 @@ impl WriteSession {
 }
 
 /// A packer's life: compress blocks into the open segment, hand on full ones.
-fn pack_blocks(shared: &Shared, mut compressor: Compressor, blocks: &Receiver<RawBlock>, full: &Sender<SegmentWriter>) {
+fn pack_blocks(
+    shared: &Shared,
+    mut compressor: Compressor,
+    blocks: &Receiver<RawBlock>,
+    full: &Sender<SegmentWriter>,
+) {
     for mut block in blocks {
         let packed = match compressor.pack(&block.raw) {
             Ok(packed) => packed,

@@ -86,7 +86,8 @@ impl<'a> FileSaver<'a> {
         let (mut at, mut filled) = (start, 0);
         loop {
             let wanted = (self.buffer.len() - filled).min(usize::try_from(end - at).unwrap_or(usize::MAX));
-            let read = file.read_at(&mut self.buffer[filled..filled + wanted], at).map_err(SaveError::Read)?;
+            let read =
+                file.read_at(&mut self.buffer[filled..filled + wanted], at).map_err(SaveError::Read)?;
             at += read as u64;
             filled += read;
             Meter::add(&self.meter.bytes_moved, read as u64);

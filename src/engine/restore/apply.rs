@@ -9,7 +9,7 @@ use super::report::{Change, RestoreReport};
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::metadata::{EntryMeta, MetadataProblem};
-use crate::files::place::{DeviceKind, FileId, Place, PlaceError, Placement};
+use crate::files::place::{Device, FileId, Original, Place, PlaceError, Placement};
 use crate::format::{EntryKind, Extent};
 use crate::repo::{Reader, RepoError, Repository};
 
@@ -72,7 +72,9 @@ impl<'a> Restorer<'a> {
             return Ok(());
         }
         self.make_links(report)?;
-        self.finish_directories(report)
+        self.finish_directories(report)?;
+        report.owner_notes.append(&mut self.planner.owner_notes);
+        Ok(())
     }
 
     /// Writes the planned files, in the order in which their bytes lie.
@@ -103,7 +105,8 @@ impl<'a> Restorer<'a> {
         let links = std::mem::take(&mut self.planner.links);
         let mut copies = Vec::new();
         for job in links {
-            let first = job.entry.attributes.link_group.and_then(|group| self.first_names.get(&group).cloned());
+            let first =
+                job.entry.attributes.link_group.and_then(|group| self.first_names.get(&group).cloned());
             let Some(first) = first else {
                 copies.push(job);
                 continue;
@@ -130,7 +133,8 @@ impl<'a> Restorer<'a> {
             Err(_) => Err(PlaceError::NotADirectory { name: String::new() }),
         };
         let (from, to) = (open(first.directory)?, open(job.directory)?);
-        to.hard_link((&from, &first.name), first.id, &job.entry.name, job.placement)
+        let original = Original { place: &from, name: &first.name, id: first.id };
+        to.hard_link(original, &job.entry.name, job.placement)
     }
 
     /// Gives directories their metadata, deepest first: what is made in them would change their time.
@@ -299,9 +303,9 @@ impl<'p> Writer<'p> {
             EntryKind::Symlink(target) => place.symlink(name, target, placement, meta)?,
             EntryKind::Fifo => place.fifo(name, placement, meta)?,
             EntryKind::CharDevice(number) => {
-                place.device(name, (DeviceKind::Character, *number), placement, meta)?
+                place.device(name, Device::Character(*number), placement, meta)?
             }
-            EntryKind::BlockDevice(number) => place.device(name, (DeviceKind::Block, *number), placement, meta)?,
+            EntryKind::BlockDevice(number) => place.device(name, Device::Block(*number), placement, meta)?,
             EntryKind::Directory(_) => Vec::new(),
         })
     }

@@ -42,7 +42,9 @@ pub fn decide(
         Overwrite::IfChanged => Action::Replace,
         Overwrite::IfNewer if found_time < (entry.mtime_s, entry.mtime_ns) || is_same => Action::Replace,
         Overwrite::IfNewer => Action::Keep,
-        Overwrite::UnlessModifiedSince if is_same || !is_after(found_time, snapshot_time_ms) => Action::Replace,
+        Overwrite::UnlessModifiedSince if is_same || !is_after(found_time, snapshot_time_ms) => {
+            Action::Replace
+        }
         Overwrite::UnlessModifiedSince => Action::KeepNewer,
     }
 }
@@ -85,7 +87,18 @@ mod tests {
 
     fn found(kind: Kind, size: u64, mtime_s: i64) -> Found {
         let id = FileId { device: 1, inode: 1 };
-        Found { kind, size, mtime_s, mtime_ns: 0, mode: 0o644, uid: 0, gid: 0, id, links: 1, device_number: 0 }
+        Found {
+            kind,
+            size,
+            mtime_s,
+            mtime_ns: 0,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            id,
+            links: 1,
+            device_number: 0,
+        }
     }
 
     #[test]

@@ -19,7 +19,9 @@ pub enum RestoreError {
         source: PlaceError,
     },
     /// No room in the target.
-    #[error("no space left in the restore target. Free some and run the same command again: it goes on where it ended")]
+    #[error(
+        "no space left in the restore target. Free some and run the same command again: it goes on where it ended"
+    )]
     Full,
     /// A home's recorded place cannot be used.
     #[error("the snapshot gives no usable place for the home of {0:?}; restore it with --target")]

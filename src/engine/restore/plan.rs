@@ -1,7 +1,7 @@
 //! Decides what a restore does: walks the snapshot's tree beside what is in the target, makes
 //! directories, and gathers everything else into portions. Writes no file itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -63,7 +63,9 @@ impl Root {
                 let place = if options.dry_run && !existed { None } else { Some(open_target(path)?) };
                 Ok(Self { place, is_owned: !existed && source.entry.is_directory() })
             }
-            RestoreTarget::PerUser(path) => Self::below(path, &[&source.user, &source.path], source, if_missing),
+            RestoreTarget::PerUser(path) => {
+                Self::below(path, &[&source.user, &source.path], source, if_missing)
+            }
             RestoreTarget::InPlace => {
                 let home = &source.home_path;
                 let (Some(parent), Some(name)) = (home.parent(), home.file_name()) else {
@@ -148,6 +150,8 @@ pub struct Planner<'a> {
     pub jobs: Vec<Job>,
     /// Further names of files, to be linked when their files stand.
     pub links: Vec<Job>,
+    /// Owners that do not exist here.
+    pub owner_notes: BTreeSet<String>,
     groups: HashSet<[u8; 16]>,
     owners: HashMap<usize, (Arc<crate::format::Owner>, Option<Ids>)>,
     home: Ids,
@@ -161,7 +165,8 @@ impl<'a> Planner<'a> {
         let home = resolve(&source.home.owner, &options.owner_map, context.owners, options.owner_match).ids;
         let top = Path::new(OsStr::from_bytes(&source.path)).parent().unwrap_or(Path::new(""));
         let scopes = |rules: &Rules| {
-            let path = if source.entry.is_directory() { Path::new(OsStr::from_bytes(&source.path)) } else { top };
+            let path =
+                if source.entry.is_directory() { Path::new(OsStr::from_bytes(&source.path)) } else { top };
             path.components().fold(rules.home(&source.home_path), |scope, c| scope.enter(c.as_os_str()))
         };
         let directory = PlannedDirectory {
@@ -179,6 +184,7 @@ impl<'a> Planner<'a> {
             directories: vec![directory],
             jobs: Vec::new(),
             links: Vec::new(),
+            owner_notes: BTreeSet::new(),
             groups: HashSet::new(),
             owners: HashMap::new(),
             home,
@@ -288,7 +294,8 @@ impl<'a> Planner<'a> {
                 true => Some(Made::Existing),
                 false if self.may_clear() => None,
                 false => {
-                    let kind = ProblemKind::Unrestored("something that is no directory stands in its place".into());
+                    let kind =
+                        ProblemKind::Unrestored("something that is no directory stands in its place".into());
                     report.problems.push(self.problem(parent, &entry.name, kind));
                     return Ok(());
                 }
@@ -336,7 +343,13 @@ impl<'a> Planner<'a> {
             at = self.directories[directory].parent;
         }
         for index in missing.into_iter().rev() {
-            self.tell(Action::Create, self.directories[index].parent, &self.directories[index].entry, visit, report);
+            self.tell(
+                Action::Create,
+                self.directories[index].parent,
+                &self.directories[index].entry,
+                visit,
+                report,
+            );
             if self.context.options.dry_run {
                 continue;
             }
@@ -382,7 +395,9 @@ impl<'a> Planner<'a> {
         if self.is_wanted(parent, &entry) != Some(true) {
             return Ok(());
         }
-        if matches!(entry.kind, EntryKind::CharDevice(_) | EntryKind::BlockDevice(_)) && !self.context.options.devices {
+        if matches!(entry.kind, EntryKind::CharDevice(_) | EntryKind::BlockDevice(_))
+            && !self.context.options.devices
+        {
             let kind = ProblemKind::Unrestored("device files come back only with --devices".into());
             report.problems.push(self.problem(parent, &entry.name, kind));
             return Ok(());
@@ -390,11 +405,13 @@ impl<'a> Planner<'a> {
         let found = place.as_ref().and_then(|place| self.look(parent, place, &entry.name, report));
         let meta = self.meta(&entry);
         let same_metadata = |found: &Found| {
-            found.mode == meta.mode && meta.owner.is_none_or(|ids| (ids.uid, ids.gid) == (found.uid, found.gid))
+            found.mode == meta.mode
+                && meta.owner.is_none_or(|ids| (ids.uid, ids.gid) == (found.uid, found.gid))
                 || matches!(entry.kind, EntryKind::Symlink(_))
         };
         let options = self.context.options;
-        let mut action = decide(&entry, found.as_ref(), options.overwrite, self.source.time_ms, same_metadata);
+        let mut action =
+            decide(&entry, found.as_ref(), options.overwrite, self.source.time_ms, same_metadata);
         if action == Action::InTheWay && self.may_clear() {
             if let (Some(place), false) = (&place, options.dry_run) {
                 self.clear(parent, place, &entry.name, report);
@@ -404,7 +421,8 @@ impl<'a> Planner<'a> {
         self.tell(action, Some(parent), &entry, visit, report);
         match action {
             Action::InTheWay => {
-                let kind = ProblemKind::Unrestored("a directory stands in its place; --delete removes it".into());
+                let kind =
+                    ProblemKind::Unrestored("a directory stands in its place; --delete removes it".into());
                 report.problems.push(self.problem(parent, &entry.name, kind));
                 Ok(())
             }
@@ -432,8 +450,7 @@ impl<'a> Planner<'a> {
         if self.directories[parent].made.is_none() && !self.make(parent, visit, report)? {
             return Ok(());
         }
-        let is_further_name =
-            entry.attributes.link_group.is_some_and(|group| !self.groups.insert(group));
+        let is_further_name = entry.attributes.link_group.is_some_and(|group| !self.groups.insert(group));
         let location = match &entry.kind {
             EntryKind::File(content) if !is_further_name => match content.extents.iter().find_map(data_id) {
                 Some(id) => self.reader.catalog().locate(&id)?,
@@ -442,7 +459,11 @@ impl<'a> Planner<'a> {
             _ => None,
         };
         let job = Job { directory: parent, entry, placement, location };
-        if is_further_name { self.links.push(job) } else { self.jobs.push(job) }
+        if is_further_name {
+            self.links.push(job)
+        } else {
+            self.jobs.push(job)
+        }
         Ok(())
     }
 
@@ -471,8 +492,13 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let path = self.path(Some(index), &found.name);
-            let change =
-                Change { user: &self.source.user, path: &path, action: Action::Delete, is_directory, size: 0 };
+            let change = Change {
+                user: &self.source.user,
+                path: &path,
+                action: Action::Delete,
+                is_directory,
+                size: 0,
+            };
             visit(&change);
             report.count(&change);
             if !self.context.options.dry_run {
@@ -493,11 +519,15 @@ impl<'a> Planner<'a> {
     pub fn meta(&mut self, entry: &Entry) -> EntryMeta {
         let options = self.context.options;
         let key = Arc::as_ptr(&entry.owner) as usize;
-        let known = self.owners.get(&key).filter(|(owner, _)| Arc::ptr_eq(owner, &entry.owner)).map(|(_, ids)| *ids);
+        let known =
+            self.owners.get(&key).filter(|(owner, _)| Arc::ptr_eq(owner, &entry.owner)).map(|(_, ids)| *ids);
         let ids = known.unwrap_or_else(|| {
-            let ids = options
-                .owners
-                .then(|| resolve(&entry.owner, &options.owner_map, self.context.owners, options.owner_match).ids);
+            let ids = options.owners.then(|| {
+                let resolved =
+                    resolve(&entry.owner, &options.owner_map, self.context.owners, options.owner_match);
+                self.owner_notes.extend(resolved.notes.iter().map(ToString::to_string));
+                resolved.ids
+            });
             if self.owners.len() > 4096 {
                 self.owners.clear();
             }
@@ -506,11 +536,6 @@ impl<'a> Planner<'a> {
             ids
         });
         EntryMeta::new(entry, ids, self.home, options.setuid)
-    }
-
-    /// The home's owner here.
-    pub fn home(&self) -> Ids {
-        self.home
     }
 
     /// Opens a planned directory, from the root down.
@@ -529,7 +554,8 @@ impl<'a> Planner<'a> {
     ) {
         let path = self.path(parent, &entry.name);
         let is_directory = entry.is_directory();
-        let change = Change { user: &self.source.user, path: &path, action, is_directory, size: entry.size() };
+        let change =
+            Change { user: &self.source.user, path: &path, action, is_directory, size: entry.size() };
         visit(&change);
         report.count(&change);
     }
@@ -570,8 +596,12 @@ pub fn open(directories: &[PlannedDirectory], root: &Root, index: usize) -> Resu
         names.push(&directories[at].entry.name);
         at = parent;
     }
-    let missing = || PlaceError::NotADirectory { name: String::from_utf8_lossy(&directories[index].entry.name).into() };
-    let target = |source| RestoreError::Target { path: OsStr::from_bytes(&path(directories, Some(index), b"")).into(), source };
+    let missing =
+        || PlaceError::NotADirectory { name: String::from_utf8_lossy(&directories[index].entry.name).into() };
+    let target = |source| RestoreError::Target {
+        path: OsStr::from_bytes(&path(directories, Some(index), b"")).into(),
+        source,
+    };
     let mut place = root.place.clone().ok_or_else(|| target(missing()))?;
     for name in names.into_iter().rev() {
         place = place.open_directory(name).map_err(target)?;
@@ -601,7 +631,10 @@ pub fn path(directories: &[PlannedDirectory], parent: Option<usize>, name: &[u8]
 pub fn unless_full(error: PlaceError) -> Result<String, RestoreError> {
     match &error {
         PlaceError::Io { source, .. }
-            if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) =>
+            if matches!(
+                source.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            ) =>
         {
             Err(RestoreError::Full)
         }

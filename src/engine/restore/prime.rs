@@ -66,7 +66,8 @@ impl Primer {
         tree: ChunkId,
         stack: &mut Vec<(Place, ChunkId)>,
     ) -> Result<(), RestoreError> {
-        let (Ok(listing), Ok(stat)) = (walk::list(place.as_fd(), &mut self.buffer, |_| true), walk::stat(place.as_fd()))
+        let (Ok(listing), Ok(stat)) =
+            (walk::list(place.as_fd(), &mut self.buffer, |_| true), walk::stat(place.as_fd()))
         else {
             return Ok(());
         };
@@ -79,7 +80,8 @@ impl Primer {
                 is_same = false;
             }
             let listed = there.next_if(|l| *l.name == *entry.name);
-            let signature = listed.filter(|l| is_restored(&entry, l)).map_or(Signature::NONE, |l| Signature::of(&l.stat));
+            let signature =
+                listed.filter(|l| is_restored(&entry, l)).map_or(Signature::NONE, |l| Signature::of(&l.stat));
             is_same &= signature != Signature::NONE;
             if let (EntryKind::Directory(tree), Some(_)) = (&entry.kind, listed)
                 && let Ok(next) = place.open_directory(&entry.name)

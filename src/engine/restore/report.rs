@@ -1,5 +1,7 @@
 //! What a restore does, one change at a time, and what it came to.
 
+use std::collections::BTreeSet;
+
 use crate::engine::Problem;
 
 /// What is done with one entry.
@@ -58,7 +60,7 @@ pub struct RestoreReport {
     /// What went wrong with single entries.
     pub problems: Vec<Problem>,
     /// Owners that do not exist here, once each, with what was done instead.
-    pub owner_notes: Vec<String>,
+    pub owner_notes: BTreeSet<String>,
 }
 
 impl RestoreReport {

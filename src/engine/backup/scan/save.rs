@@ -106,7 +106,9 @@ impl<'a> Walker<'a> {
                 if error == Errno::NOENT {
                     Meter::add(&directory.home.totals.vanished, 1);
                 } else {
-                    directory.home.problem(directory.path_of(b""), ProblemKind::Unreadable(error.to_string()));
+                    directory
+                        .home
+                        .problem(directory.path_of(b""), ProblemKind::Unreadable(error.to_string()));
                 }
                 self.hand_up(directory, None)
             }
@@ -115,7 +117,10 @@ impl<'a> Walker<'a> {
     }
 
     #[allow(clippy::type_complexity)]
-    fn look(&mut self, directory: &Arc<Directory>) -> Result<(Visit, Vec<Arc<Directory>>, Arc<OwnedFd>), LookError> {
+    fn look(
+        &mut self,
+        directory: &Arc<Directory>,
+    ) -> Result<(Visit, Vec<Arc<Directory>>, Arc<OwnedFd>), LookError> {
         let home = &directory.home;
         let handle = directory.open().map_err(LookError::Unreadable)?;
         let xattrs = xattrs_of(&*handle).map_err(LookError::Unreadable)?;
@@ -141,9 +146,11 @@ impl<'a> Walker<'a> {
         visit.entries = self.wanted(directory, &scope, listing.entries);
         visit.digest = digest(&visit.entries);
         if let Some(key) = home.seen {
-            visit.seen = self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
+            visit.seen =
+                self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
         }
-        visit.is_same = visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest) && !visit.is_incomplete;
+        visit.is_same =
+            visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest) && !visit.is_incomplete;
         let children = self.children(directory, &mut visit, &scope)?;
         if visit.is_same && children.is_empty() {
             visit.entries = Vec::new();
@@ -211,7 +218,9 @@ impl<'a> Walker<'a> {
     ) -> Result<Vec<Arc<Directory>>, LookError> {
         let subdirectories: Vec<&Listed> = visit.entries.iter().filter(|e| e.stat.kind.is_dir()).collect();
         let mut previous = match (&visit.seen, directory.previous) {
-            (None, Some(tree)) if !subdirectories.is_empty() => Some(Prior::tree(&mut self.reader, tree).map_err(fatal)?),
+            (None, Some(tree)) if !subdirectories.is_empty() => {
+                Some(Prior::tree(&mut self.reader, tree).map_err(fatal)?)
+            }
             _ => None,
         };
         let mut children = Vec::with_capacity(subdirectories.len());
@@ -221,10 +230,12 @@ impl<'a> Walker<'a> {
                 continue;
             }
             let tree = match &mut previous {
-                Some(prior) => match prior.take(&listed.name, &mut self.reader).map_err(fatal)?.map(|(_, e)| e.kind) {
-                    Some(EntryKind::Directory(tree)) => Some(tree),
-                    _ => None,
-                },
+                Some(prior) => {
+                    match prior.take(&listed.name, &mut self.reader).map_err(fatal)?.map(|(_, e)| e.kind) {
+                        Some(EntryKind::Directory(tree)) => Some(tree),
+                        _ => None,
+                    }
+                }
                 None => None,
             };
             children.push(directory.child(listed, visit.children.len(), scope, tree));
@@ -274,11 +285,13 @@ impl<'a> Walker<'a> {
         let home = &directory.home;
         Meter::add(&home.totals.directories, 1);
         let place = (directory.stat.device, directory.stat.inode);
-        let all_same = visit.is_same && visit.children.iter().all(|c| c.outcome.as_ref().is_some_and(|o| o.is_same));
+        let all_same =
+            visit.is_same && visit.children.iter().all(|c| c.outcome.as_ref().is_some_and(|o| o.is_same));
         if let Some(seen) = visit.seen.take_if(|_| all_same) {
             self.count(directory, seen.files, seen.bytes);
             lock(&home.unchanged).push(place);
-            let outcome = Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };
+            let outcome =
+                Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };
             return Ok(Some(outcome));
         }
         let handle = match directory.open() {
@@ -375,7 +388,8 @@ impl<'a> Walker<'a> {
                 outcome
             }
             None => {
-                let tree = PageBuilder::new(0).finish(&mut |bytes: Vec<u8>| self.session.tree(&bytes).map(|s| s.id))?;
+                let tree = PageBuilder::new(0)
+                    .finish(&mut |bytes: Vec<u8>| self.session.tree(&bytes).map(|s| s.id))?;
                 Outcome { tree, is_same: false, stat: listed.stat, xattrs: Vec::new() }
             }
         };
@@ -502,10 +516,12 @@ impl<'a> Walker<'a> {
                 Ok(xattrs) => SavedContent { content, flags: 0, stat: *stat, xattrs },
                 Err(error) => return Ok(self.unreadable(directory, name, error)),
             },
-            None if self.is_live_database(listed, names) => match self.copy_database(directory, handle, listed)? {
-                Some(saved) => saved,
-                None => return Ok(None),
-            },
+            None if self.is_live_database(listed, names) => {
+                match self.copy_database(directory, handle, listed)? {
+                    Some(saved) => saved,
+                    None => return Ok(None),
+                }
+            }
             None => match self.read_file(directory, handle, name)? {
                 Some(saved) => saved,
                 None => return Ok(None),
@@ -578,7 +594,8 @@ impl<'a> Walker<'a> {
     ) -> Result<Option<SavedContent>, BackupError> {
         let Listed { name, stat } = listed;
         let account = self.scan.owners.account(stat.uid, stat.gid);
-        let is_database = read_start(handle, name, live_sqlite::MAGIC.len()).as_deref() == Some(&live_sqlite::MAGIC[..]);
+        let is_database =
+            read_start(handle, name, live_sqlite::MAGIC.len()).as_deref() == Some(&live_sqlite::MAGIC[..]);
         if !is_database {
             return self.read_file(directory, handle, name);
         }
@@ -586,7 +603,8 @@ impl<'a> Walker<'a> {
         let copy = match directory.home.copy_limits() {
             Some(limits) => {
                 let name = OsStr::from_bytes(name);
-                live_sqlite::copy(handle.as_fd(), name, account, &limits, &self.scan.scratch).map_err(|e| e.to_string())
+                live_sqlite::copy(handle.as_fd(), name, account, &limits, &self.scan.scratch)
+                    .map_err(|e| e.to_string())
             }
             None => Err("the home's databases took too long".into()),
         };
@@ -649,10 +667,21 @@ struct ListingSaver {
 
 impl ListingSaver {
     fn new(entries: usize, digest: [u8; 16]) -> Self {
-        Self { pages: PageBuilder::new(entries), seen: SeenListingWriter::default(), digest, files: 0, bytes: 0 }
+        Self {
+            pages: PageBuilder::new(entries),
+            seen: SeenListingWriter::default(),
+            digest,
+            files: 0,
+            bytes: 0,
+        }
     }
 
-    fn push(&mut self, signature: Signature, entry: Entry, session: &mut WriteSession) -> Result<(), RepoError> {
+    fn push(
+        &mut self,
+        signature: Signature,
+        entry: Entry,
+        session: &mut WriteSession,
+    ) -> Result<(), RepoError> {
         if signature == Signature::NONE {
             self.digest = [0; 16];
         }
@@ -666,7 +695,8 @@ impl ListingSaver {
 
     fn finish(self, directory: &Directory, session: &mut WriteSession) -> Result<SeenRow, BackupError> {
         let tree = self.pages.finish(&mut |bytes: Vec<u8>| session.tree(&bytes).map(|s| s.id))?;
-        let seen = SeenDirectory { digest: self.digest, tree, files: self.files, bytes: self.bytes, problems: 0 };
+        let seen =
+            SeenDirectory { digest: self.digest, tree, files: self.files, bytes: self.bytes, problems: 0 };
         let (device, inode) = (directory.stat.device, directory.stat.inode);
         Ok(SeenRow { device, inode, seen, entries: self.seen.finish() })
     }
