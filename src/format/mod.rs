@@ -23,5 +23,5 @@ pub use slot::{Slot, SlotKind};
 pub(crate) use tree::is_component;
 pub use tree::{
     Attributes, Entry, EntryKind, MAX_PAGE_ENTRIES, Owner, Page, PageBuilder, PageIndex, SPLIT_ENTRIES,
-    TreeObject, Xattr, flags,
+    TreeObject, VaultItem, Xattr, flags,
 };

@@ -83,6 +83,17 @@ pub struct Attributes {
     pub link_group: Option<[u8; 16]>,
     /// Marks, see [`flags`].
     pub flags: u64,
+    /// Where the content is instead of in this repository.
+    pub vault: Option<VaultItem>,
+}
+
+/// A secret file's place in the user's secret document. The entry's own content is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultItem {
+    /// The item.
+    pub item: String,
+    /// The version of it that was current.
+    pub version: u64,
 }
 
 /// One name in a directory.
@@ -213,11 +224,12 @@ impl EntryKind {
 }
 
 impl Attributes {
-    /// A map with ascending keys: 0 xattrs, 1 link group, 2 flags; absent when empty.
+    /// A map with ascending keys: 0 xattrs, 1 link group, 2 flags, 3 vault item; absent when empty.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
         let fields = u64::from(!self.xattrs.is_empty())
             + u64::from(self.link_group.is_some())
-            + u64::from(self.flags != 0);
+            + u64::from(self.flags != 0)
+            + u64::from(self.vault.is_some());
         to.map(fields).expect(INFALLIBLE);
         if !self.xattrs.is_empty() {
             to.u8(0).expect(INFALLIBLE).array(2 * self.xattrs.len() as u64).expect(INFALLIBLE);
@@ -230,6 +242,10 @@ impl Attributes {
         }
         if self.flags != 0 {
             to.u8(2).expect(INFALLIBLE).u64(self.flags).expect(INFALLIBLE);
+        }
+        if let Some(VaultItem { item, version }) = &self.vault {
+            to.u8(3).expect(INFALLIBLE).array(2).expect(INFALLIBLE);
+            to.str(item).expect(INFALLIBLE).u64(*version).expect(INFALLIBLE);
         }
     }
 
@@ -252,6 +268,11 @@ impl Attributes {
                 }
                 1 => attributes.link_group = Some(cbor::bytes_of(from)?),
                 2 => attributes.flags = from.u64()?,
+                3 => {
+                    cbor::array_of(from, 2)?;
+                    attributes.vault =
+                        Some(VaultItem { item: from.str()?.to_string(), version: from.u64()? });
+                }
                 _ => return Err(cbor::message("unknown attribute")),
             }
         }
@@ -541,6 +562,7 @@ mod tests {
                     xattrs: vec![Xattr { name: b"user.x".to_vec(), value: vec![0, 255] }],
                     link_group: Some([n as u8; 16]),
                     flags: flags::ALL,
+                    vault: Some(VaultItem { item: ".ssh/id_rsa".into(), version: 3 }),
                 };
                 Entry { kind, attributes, mtime_s: -5, mode: 0o7777, ..file(&format!("{n}")) }
             })

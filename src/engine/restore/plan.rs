@@ -402,6 +402,11 @@ impl<'a> Planner<'a> {
             report.problems.push(self.problem(parent, &entry.name, kind));
             return Ok(());
         }
+        if let Some(vault) = &entry.attributes.vault {
+            let kind = ProblemKind::Unrestored(format!("its content is in the vault, item {:?}", vault.item));
+            report.problems.push(self.problem(parent, &entry.name, kind));
+            return Ok(());
+        }
         let found = place.as_ref().and_then(|place| self.look(parent, place, &entry.name, report));
         let meta = self.meta(&entry);
         let same_metadata = |found: &Found| {

@@ -444,7 +444,8 @@ impl<'a> Walker<'a> {
             Some(signature) => (signature == Signature::of(stat)).then_some((signature, entry)),
             None if stat.kind.is_file() && entry.attributes.flags == 0 => {
                 let xattrs = xattrs_at(handle, name).ok()?;
-                let attributes = Attributes { xattrs, link_group: self.link_group(stat), flags: 0 };
+                let attributes =
+                    Attributes { xattrs, link_group: self.link_group(stat), ..Attributes::default() };
                 let signature = self.signature(stat);
                 Some((signature, self.entry(name, stat, entry.kind, attributes)))
             }
@@ -481,7 +482,7 @@ impl<'a> Walker<'a> {
             Ok(xattrs) => xattrs,
             Err(error) => return Ok(self.unreadable(directory, name, error)),
         };
-        let attributes = Attributes { xattrs, link_group: self.link_group(stat), flags: 0 };
+        let attributes = Attributes { xattrs, link_group: self.link_group(stat), ..Attributes::default() };
         Ok(Some((self.signature(stat), self.entry(name, stat, kind, attributes))))
     }
 
@@ -533,7 +534,8 @@ impl<'a> Walker<'a> {
         }
         let signature = if saved.flags == 0 { self.signature(&saved.stat) } else { Signature::NONE };
         let link_group = self.link_group(&saved.stat);
-        let attributes = Attributes { xattrs: saved.xattrs, link_group, flags: saved.flags };
+        let attributes =
+            Attributes { xattrs: saved.xattrs, link_group, flags: saved.flags, ..Attributes::default() };
         Ok(Some((signature, self.entry(name, &saved.stat, EntryKind::File(saved.content), attributes))))
     }
 
