@@ -10,7 +10,8 @@ pub(super) mod seen_listing;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -24,7 +25,7 @@ use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules};
 use crate::files::walk::{self, Stat};
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
-use crate::index::Seen;
+use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
 use crate::repo::{Finished, Repository, Snapshot, WriterOptions};
 use homes::FoundHome;
@@ -102,9 +103,10 @@ fn attempt(
     let synced = repository.sync(&mut |_, _| {})?;
     let gc_seen = refuse_unknown_maintenance(repository)?;
     let history = History::new(repository.snapshots()?, &options.source);
-    let mut seen = Seen::open(repository.cache())?;
+    let seen = Seen::open(repository.cache())?;
+    let rows = Mutex::new(seen.writer()?);
 
-    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen)?;
+    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen, &rows)?;
     let writer = repository.writer(&WriterOptions { level: options.level, threads: options.threads })?;
     let chunker = Chunker::new(repository.descriptor().chunker, repository.keys().gear_table());
     let owners = OwnerCache::default();
@@ -117,6 +119,7 @@ fn attempt(
         own: &own_directories(repository, options),
         started_s: started.as_second(),
         scratch: scratch(repository)?,
+        rows: &rows,
     };
     let (walked, roots): (Vec<_>, Vec<_>) =
         homes.into_iter().map(|(home, root)| (Arc::clone(&home), (home, root))).unzip();
@@ -138,10 +141,10 @@ fn attempt(
     if is_news {
         let record = snapshot_record(options, started, records, &walked, &history, gc_seen);
         let base = commit(repository, finished, record, &mut report)?;
-        remember(&mut seen, &walked, &options.source, |_| Some(base))?;
+        remember(rows, &walked, |_| Some(base))?;
     } else {
         report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.record.id) };
-        remember(&mut seen, &walked, &options.source, |user| history.latest(user).map(|s| s.hash))?;
+        remember(rows, &walked, |user| history.latest(user).map(|s| s.hash))?;
     }
     report.finished = Timestamp::now();
     Ok(report)
@@ -200,6 +203,7 @@ fn open_homes(
     rules: &Rules,
     history: &History,
     seen: &Seen,
+    rows: &Mutex<SeenWriter>,
 ) -> Result<(OpenHomes, Vec<(FoundHome, Problem)>), BackupError> {
     let (mut homes, mut unopened) = (Vec::new(), Vec::new());
     for mut home in found {
@@ -207,7 +211,10 @@ fn open_homes(
             continue;
         }
         match std::mem::replace(&mut home.root, Err(std::io::ErrorKind::Other.into())) {
-            Ok((root, stat)) => homes.push((Arc::new(known_home(home, stat, options, history, seen)?), root)),
+            Ok((root, stat)) => {
+                let key = lock(rows).home(&options.source, &home.user)?;
+                homes.push((Arc::new(known_home(home, stat, options, history, seen, key)?), root));
+            }
             Err(error) => {
                 let kind = ProblemKind::Unreadable(error.to_string());
                 let problem = Problem { user: home.user.clone(), path: Vec::new(), kind };
@@ -225,8 +232,9 @@ fn known_home(
     options: &BackupOptions,
     history: &History,
     seen: &Seen,
+    rows: HomeKey,
 ) -> Result<Home, BackupError> {
-    let mut home = Home::new(found.user, found.path, stat);
+    let mut home = Home::new(found.user, found.path, stat, rows);
     if !options.cross_file_systems {
         home.mounts = homes::mounts_below(&home.path);
     }
@@ -368,22 +376,21 @@ fn fallback_id(started: Timestamp) -> [u8; 16] {
     id
 }
 
-/// Writes what was seen into the local index, now that the snapshot `base` has all of it.
+/// Keeps what was seen, now that the snapshot `base` has all of it.
 fn remember(
-    seen: &mut Seen,
+    rows: Mutex<SeenWriter>,
     walked: &[Arc<Home>],
-    source: &str,
     base: impl Fn(&[u8]) -> Option<Hash>,
 ) -> Result<(), BackupError> {
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     for home in walked {
-        if let Some(base) = base(&home.user) {
-            let (rows, unchanged) = (std::mem::take(&mut *lock(&home.rows)), lock(&home.unchanged));
-            if !rows.is_empty() || home.base != Some(base) {
-                seen.update_home(source, &home.user, &base, &rows, &unchanged)?;
-            }
+        if let Some(base) = base(&home.user)
+            && (home.has_new_rows.load(Ordering::Relaxed) || home.base != Some(base))
+        {
+            rows.finish_home(home.rows, &base, &lock(&home.visited))?;
         }
     }
-    Ok(())
+    Ok(rows.commit()?)
 }
 
 /// The snapshots of one source, and what they say of each home.

@@ -5,8 +5,8 @@
 //! segments, put them, and enter them into the index. All queues are bounded.
 //!
 //! Memory: `2 × threads + 2` blocks being gathered, queued or packed (a block is the repository's block
-//! length, 1 MiB by default, and at most one chunk more), one open segment, and [`UPLOADERS`] + 1 full
-//! ones, each up to twice its size while it is sealed.
+//! length, 2 MiB by default, and at most one chunk more), one open segment, one full one that waits, and
+//! one for each uploader, which takes about a block more while it is sealed.
 //!
 //! Order is what makes a crash harmless: a segment is whole in the store before the index knows it,
 //! and a snapshot is written only after all its segments. What a killed run leaves are segments that
@@ -28,8 +28,8 @@ use crate::index::{Catalog, CatalogWriter, SegmentRow};
 use crate::keys::random_bytes;
 use crate::store::Store;
 
-/// Threads that seal and put segments: one works while the other waits for the disk.
-const UPLOADERS: usize = 2;
+/// One thread that seals and puts segments keeps up with so many that compress.
+const PACKERS_PER_UPLOADER: usize = 2;
 /// The ledger's parts, so that threads seldom wait for each other.
 const SHARDS: usize = 64;
 /// Segments grow with the repository, so that the list of those a snapshot needs stays short.
@@ -189,7 +189,7 @@ impl Writer {
             let (shared, queued, full) = (Arc::clone(&shared), queued.clone(), full.clone());
             packers.push(std::thread::spawn(move || pack_blocks(&shared, compressor, &queued, &full)));
         }
-        let uploaders = (0..UPLOADERS)
+        let uploaders = (0..options.threads.div_ceil(PACKERS_PER_UPLOADER).max(1))
             .map(|_| {
                 let (shared, ready) = (Arc::clone(&shared), ready.clone());
                 std::thread::spawn(move || upload_segments(&shared, &ready))
