@@ -4,8 +4,8 @@
 //! into blocks of neighbours. Packers compress blocks and fill the open segment. Uploaders seal full
 //! segments, put them, and enter them into the index. All queues are bounded.
 //!
-//! Memory: `2 × threads + 2` blocks being gathered, queued or packed (a block is the repository's block
-//! length, 2 MiB by default, and at most one chunk more), one open segment, one full one that waits, and
+//! Memory: `2 × threads + 2` blocks being gathered, queued or packed (a block is no longer than the
+//! repository's block length, 2 MiB by default, or a single chunk), one open segment, one full one that waits, and
 //! one for each uploader, which takes about a block more while it is sealed.
 //!
 //! Order is what makes a crash harmless: a segment is whole in the store before the index knows it,
@@ -283,19 +283,24 @@ impl WriteSession {
         if !self.take_on(&id)? {
             return Ok(Stored { id, new: false });
         }
-        let gather = match kind {
-            BlockKind::Data => &mut self.data,
-            BlockKind::Tree => &mut self.trees,
-        };
-        if gather.raw.capacity() == 0 {
-            gather.raw = self.shared.pool.1.try_recv().unwrap_or_else(|_| Vec::with_capacity(self.block_len));
-        }
-        gather.raw.extend_from_slice(bytes);
-        gather.chunks.push(ChunkEntry { id, length: bytes.len() as u32 });
-        if gather.raw.len() >= self.block_len {
+        if self.gather(kind).raw.len() + bytes.len() > self.block_len {
             self.send(kind)?;
         }
+        if self.gather(kind).raw.capacity() == 0 {
+            let buffer = self.shared.pool.1.try_recv();
+            self.gather(kind).raw = buffer.unwrap_or_else(|_| Vec::with_capacity(self.block_len));
+        }
+        let gather = self.gather(kind);
+        gather.raw.extend_from_slice(bytes);
+        gather.chunks.push(ChunkEntry { id, length: bytes.len() as u32 });
         Ok(Stored { id, new: true })
+    }
+
+    fn gather(&mut self, kind: BlockKind) -> &mut Gather {
+        match kind {
+            BlockKind::Data => &mut self.data,
+            BlockKind::Tree => &mut self.trees,
+        }
     }
 
     /// Whether the chunk is new, in which case it is from now on this session's to store. The shard
@@ -315,23 +320,19 @@ impl WriteSession {
         }
     }
 
+    /// Hands the gathered chunks of a kind to the packers, if there are any.
     fn send(&mut self, kind: BlockKind) -> Result<(), RepoError> {
-        let gather = match kind {
-            BlockKind::Data => mem::take(&mut self.data),
-            BlockKind::Tree => mem::take(&mut self.trees),
-        };
-        let block = RawBlock { kind, raw: gather.raw, chunks: gather.chunks };
-        self.blocks.send(block).map_err(|_| RepoError::Stopped)
+        let Gather { raw, chunks } = mem::take(self.gather(kind));
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.blocks.send(RawBlock { kind, raw, chunks }).map_err(|_| RepoError::Stopped)
     }
 
     /// Hands on what is gathered. Without it, chunks of this session may be missing.
     pub fn flush(mut self) -> Result<(), RepoError> {
-        for kind in [BlockKind::Data, BlockKind::Tree] {
-            let gather = if kind == BlockKind::Data { &self.data } else { &self.trees };
-            if !gather.chunks.is_empty() {
-                self.send(kind)?;
-            }
-        }
+        self.send(BlockKind::Data)?;
+        self.send(BlockKind::Tree)?;
         lock(&self.shared.done).segments.extend(self.segments.drain());
         Ok(())
     }

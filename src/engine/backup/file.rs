@@ -8,8 +8,8 @@ use crate::files::read::{OpenFile, Region};
 use crate::format::{Content, ContentList, Extent, ListBuilder};
 use crate::repo::{RepoError, WriteSession};
 
-/// Bytes read at once; several of the largest chunks, so that little is moved between reads.
-const BUFFER_LEN: usize = 4 << 20;
+/// Bytes read at once, at least two of the largest chunks, so that little is moved between reads.
+const BUFFER_LEN: usize = 2 << 20;
 
 /// What a file became.
 #[derive(Debug)]
