@@ -142,6 +142,8 @@ fn attempt(
         let record = snapshot_record(options, started, records, &walked, &history, gc_seen);
         let base = commit(repository, finished, record, &mut report)?;
         remember(rows, &walked, |_| Some(base))?;
+        // The snapshot stands; an image that could not be published is published by a later run.
+        report.index_problem = repository.publish_index_if_due().err();
     } else {
         report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.record.id) };
         remember(rows, &walked, |user| history.latest(user).map(|s| s.hash))?;

@@ -2,6 +2,7 @@
 //! Knows how objects are found, trusted, read and written; not what a home is.
 
 mod error;
+mod image;
 mod inventory;
 mod reader;
 mod writer;
@@ -30,6 +31,8 @@ pub struct Repository {
     descriptor: Descriptor,
     cache: PathBuf,
     catalog: CatalogWriter,
+    /// The index began as an image that others made: what it says is there has to be looked for once.
+    is_adopted: bool,
 }
 
 /// What is decided when a repository is created.
@@ -113,8 +116,9 @@ impl Repository {
     ) -> Result<Self, RepoError> {
         let folder: String = descriptor.repository_id.iter().map(|b| format!("{b:02x}")).collect();
         let cache = cache.join(folder);
+        let is_adopted = image::adopt_image(store.as_ref(), &keys, &cache);
         let catalog = CatalogWriter::new(Catalog::open(&cache)?);
-        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog })
+        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog, is_adopted })
     }
 
     /// The repository's parameters.
