@@ -27,7 +27,7 @@ use crate::files::walk::{self, Stat};
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
 use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
-use crate::repo::{Finished, Repository, Snapshot, WriterOptions};
+use crate::repo::{Finished, Repository, Snapshot, WriteTarget, WriterOptions};
 use homes::FoundHome;
 use scan::{Home, Scan, lock};
 
@@ -36,6 +36,8 @@ use scan::{Home, Scan, lock};
 pub struct BackupOptions {
     /// Which homes.
     pub homes: HomeSelection,
+    /// Of these, only the homes of these users; all when empty. Who else is missing is then not asked.
+    pub users: Vec<Vec<u8>>,
     /// The logical machine the homes belong to; with the user's name it identifies a home.
     pub source: String,
     /// This host's name.
@@ -99,7 +101,7 @@ fn attempt(
 ) -> Result<BackupReport, BackupError> {
     let started = Timestamp::now();
     let rules = Rules::new(&options.rules)?;
-    let found = homes::find(&options.homes)?;
+    let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
     let gc_seen = refuse_unknown_maintenance(repository)?;
     let history = History::new(repository.snapshots()?, &options.source);
@@ -107,7 +109,10 @@ fn attempt(
     let rows = Mutex::new(seen.writer()?);
 
     let (homes, unopened) = open_homes(found, options, &rules, &history, &seen, &rows)?;
-    let writer = repository.writer(&WriterOptions { level: options.level, threads: options.threads })?;
+    expect(meter, &homes, &history);
+    let target = if options.dry_run { WriteTarget::Nowhere } else { WriteTarget::Store };
+    let writer =
+        repository.writer(&WriterOptions { level: options.level, threads: options.threads, target })?;
     let chunker = Chunker::new(repository.descriptor().chunker, repository.keys().gear_table());
     let owners = OwnerCache::default();
     let scan = Scan {
@@ -132,6 +137,9 @@ fn attempt(
     };
 
     let records = home_records(&walked, &unopened, options, &history, &owners);
+    if records.is_empty() {
+        return Err(BackupError::NoHomes(options.homes.to_string()));
+    }
     let mut report = BackupReport::new(&walked, unopened, &records, started, synced.damaged);
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
@@ -150,6 +158,14 @@ fn attempt(
     }
     report.finished = Timestamp::now();
     Ok(report)
+}
+
+/// What these homes held last time is the best guess of what is to come.
+fn expect(meter: &Meter, homes: &OpenHomes, history: &History) {
+    for (_, before) in homes.iter().filter_map(|(home, _)| history.holding(&home.user)) {
+        Meter::add(&meter.files_expected, before.files);
+        Meter::add(&meter.bytes_expected, before.bytes);
+    }
 }
 
 /// Writes the snapshot, looks at the garbage collection records again, and only then calls it safe.
@@ -269,7 +285,9 @@ fn home_records(
     for (home, _) in unopened {
         records.push(absent_record(home.user.clone(), path_bytes(&home.path), Attention::Missing, 1));
     }
-    if let HomeSelection::Under(folder) = &options.homes {
+    if let HomeSelection::Under(folder) = &options.homes
+        && options.users.is_empty()
+    {
         let unopened: HashSet<&[u8]> = unopened.iter().map(|(home, _)| &home.user[..]).collect();
         for (user, path) in history.users_under(folder) {
             if !present.contains(&user) && !unopened.contains(&user[..]) {

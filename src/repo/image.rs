@@ -198,7 +198,7 @@ mod tests {
     use crate::codec::SnapshotId;
     use crate::format::SnapshotRecord;
     use crate::keys::Secret;
-    use crate::repo::{CreateOptions, WriterOptions};
+    use crate::repo::{CreateOptions, WriteTarget, WriterOptions};
     use crate::store::{Call, MemoryStore, RecordStore};
 
     fn secret() -> Secret {
@@ -226,7 +226,8 @@ mod tests {
     fn published(store: &MemoryStore, cache: &Path) -> crate::codec::ChunkId {
         let mut repository =
             Repository::create(Arc::new(store.clone()), &secret(), cache, &CreateOptions::default()).unwrap();
-        let writer = repository.writer(&WriterOptions { level: 3, threads: 1 }).unwrap();
+        let writer =
+            repository.writer(&WriterOptions { level: 3, threads: 1, target: WriteTarget::Store }).unwrap();
         let mut session = writer.session().unwrap();
         let stored = session.data(b"some data").unwrap();
         session.flush().unwrap();

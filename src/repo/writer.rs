@@ -46,6 +46,17 @@ pub struct WriterOptions {
     pub level: i32,
     /// Threads that compress.
     pub threads: usize,
+    /// Where segments go.
+    pub target: WriteTarget,
+}
+
+/// Where a pipeline's segments go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteTarget {
+    /// Into the store.
+    Store,
+    /// Nowhere: full segments are let go, for a run that only tells what it would do.
+    Nowhere,
 }
 
 /// Where a chunk came to lie.
@@ -85,6 +96,7 @@ struct Shared {
     ledger: Ledger,
     open: Mutex<SegmentWriter>,
     segment_len: usize,
+    target: WriteTarget,
     done: Mutex<Done>,
     pool: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
 }
@@ -130,6 +142,7 @@ impl Repository {
             ledger: Ledger(std::array::from_fn(|_| Mutex::default())),
             open: Mutex::new(SegmentWriter::new(SegmentKind::Bulk)),
             segment_len: segment_len as usize,
+            target: options.target,
             done: Mutex::default(),
             pool: bounded(2 * options.threads + 2),
         });
@@ -370,6 +383,10 @@ fn pack_blocks(
 /// An uploader's life: put full segments, enter them into the index, clear the ledger of their chunks.
 fn upload_segments(shared: &Shared, ready: &Receiver<SegmentWriter>) {
     for segment in ready {
+        if shared.target == WriteTarget::Nowhere {
+            // Its chunks stay in the ledger, so that none of them counts as new again.
+            continue;
+        }
         let put = match put_segment(shared.store.as_ref(), &shared.keys, segment, None, ObjectName::segment) {
             Ok(put) => put,
             Err(error) => return fail(shared, error),

@@ -1,10 +1,10 @@
 //! Finds the homes of a run. Knows directories and users, not what is in a home.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use rustix::fs::FileType;
 
@@ -31,12 +31,30 @@ pub struct FoundHome {
     pub root: Result<(OwnedFd, Stat), io::Error>,
 }
 
-/// Finds and opens the homes, by user. A home that cannot be opened is still found.
-pub fn find(selection: &HomeSelection) -> Result<Vec<FoundHome>, BackupError> {
-    match selection {
-        HomeSelection::Under(folder) => under(folder),
-        HomeSelection::Paths(paths) => named(paths),
+impl fmt::Display for HomeSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Under(folder) => write!(f, "{}", folder.display()),
+            Self::Paths(paths) => {
+                let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+                f.write_str(&paths.join(", "))
+            }
+        }
     }
+}
+
+/// Finds and opens the homes, by user: all, or those of `users`, each of whom must have one. A home
+/// that cannot be opened is still found.
+pub fn find(selection: &HomeSelection, users: &[Vec<u8>]) -> Result<Vec<FoundHome>, BackupError> {
+    let mut found = match selection {
+        HomeSelection::Under(folder) => under(folder)?,
+        HomeSelection::Paths(paths) => named(paths)?,
+    };
+    if let Some(user) = users.iter().find(|user| found.iter().all(|home| home.user != **user)) {
+        return Err(BackupError::NoSuchUser(user.clone()));
+    }
+    found.retain(|home| users.is_empty() || users.contains(&home.user));
+    Ok(found)
 }
 
 fn under(folder: &Path) -> Result<Vec<FoundHome>, BackupError> {
@@ -143,9 +161,22 @@ mod tests {
             std::fs::create_dir(folder.path().join(user)).unwrap();
         }
         std::fs::write(folder.path().join("file"), "").unwrap();
-        let homes = find(&HomeSelection::Under(folder.path().into())).unwrap();
+        let homes = find(&HomeSelection::Under(folder.path().into()), &[]).unwrap();
         let users: Vec<_> = homes.iter().map(|h| &h.user[..]).collect();
         assert_eq!(users, [&b"ann"[..], b"bob"]);
+    }
+
+    #[test]
+    fn only_the_homes_of_named_users_are_found_and_each_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        for user in ["bob", "ann"] {
+            std::fs::create_dir(folder.path().join(user)).unwrap();
+        }
+        let selection = HomeSelection::Under(folder.path().into());
+        let homes = find(&selection, &[b"bob".to_vec()]).unwrap();
+        assert_eq!(homes.iter().map(|h| &h.user[..]).collect::<Vec<_>>(), [b"bob"]);
+        let missing = find(&selection, &[b"bob".to_vec(), b"eve".to_vec()]);
+        assert!(matches!(missing, Err(BackupError::NoSuchUser(user)) if user == b"eve"));
     }
 
     #[test]
@@ -155,6 +186,6 @@ mod tests {
         for path in &paths {
             std::fs::create_dir_all(path).unwrap();
         }
-        assert!(matches!(find(&HomeSelection::Paths(paths.to_vec())), Err(BackupError::SameUser(_))));
+        assert!(matches!(find(&HomeSelection::Paths(paths.to_vec()), &[]), Err(BackupError::SameUser(_))));
     }
 }
