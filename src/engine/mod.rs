@@ -3,6 +3,9 @@
 
 pub mod backup;
 mod browse_error;
+pub mod diff;
+pub mod dump;
+pub mod find;
 mod home_path;
 mod kind;
 mod listing;

@@ -15,11 +15,11 @@ use tempfile::TempDir;
 use super::backup::{BackupOptions, BackupReport, HomeSelection, Outcome, backup};
 use super::select::{Filter, HomeState, states};
 use super::{HomePath, Meter};
-use crate::codec::SnapshotId;
+use crate::codec::{ChunkId, ChunkerParameters, SnapshotId};
 use crate::files::rules::RuleOptions;
-use crate::format::ObjectName;
+use crate::format::{ObjectName, SnapshotRecord};
 use crate::keys::{Cost, Secret};
-use crate::repo::{CreateOptions, Reader, Repository, Snapshot};
+use crate::repo::{CreateOptions, Reader, Repository, Snapshot, WriterOptions};
 use crate::store::{MemoryStore, Store};
 
 /// The source that a bench's snapshots belong to.
@@ -43,7 +43,9 @@ impl Bench {
     pub fn new() -> Self {
         let (homes, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let store = MemoryStore::new();
-        let options = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+        // Small chunks: files of some hundred KiB are large ones, with lists of lists of chunks.
+        let chunker = ChunkerParameters { min: 1 << 10, average: 4 << 10, max: 16 << 10 };
+        let options = CreateOptions { chunker, block_len: 64 << 10, cost: Cost::FLOOR };
         let secret = Secret::KeyFile([7; 32].into());
         let repository =
             Repository::create(Arc::new(store.clone()), &secret, cache.path(), &options).unwrap();
@@ -94,6 +96,19 @@ impl Bench {
     /// A reader of the repository.
     pub fn reader(&self) -> Reader {
         self.repository.reader().unwrap()
+    }
+
+    /// Stores trees that no backup would have made, and returns their ids. There must be a snapshot.
+    pub fn store_trees<const N: usize>(&mut self, trees: [Vec<u8>; N]) -> [ChunkId; N] {
+        let writer = self.repository.writer(&WriterOptions { level: 1, threads: 1 }).unwrap();
+        let mut session = writer.session().unwrap();
+        let ids = trees.map(|bytes| session.tree(&bytes).unwrap().id);
+        session.flush().unwrap();
+        let newest = self.repository.snapshots().unwrap().pop().unwrap().record;
+        let supersession = newest.supersession + 1;
+        let record = SnapshotRecord { supersession, ..newest };
+        self.repository.commit(writer.finish().unwrap(), record).unwrap();
+        ids
     }
 
     /// Puts other bytes in the place of each object that `spoil` changes.

@@ -1,9 +1,11 @@
 //! What a listing shows, and that the shape of a tree does not matter to it.
 
 use super::*;
+use crate::codec::ChunkId;
 use crate::engine::lookup::lookup;
 use crate::engine::testing::{Bench, path, states_of};
-use crate::format::SPLIT_ENTRIES;
+use crate::format::{Page, PageIndex, SPLIT_ENTRIES};
+use crate::repo::RepoError;
 
 fn listed(bench: &Bench, start: &str, depth: Depth) -> Vec<String> {
     let snapshots = bench.snapshots();
@@ -74,4 +76,43 @@ fn pages_let_go_on_the_way_down_are_taken_up_where_they_were() {
     found.sort();
     expected.sort();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn an_index_that_is_no_index_of_pages_is_refused() {
+    let mut bench = Bench::new();
+    bench.home("ann").file("x", "");
+    bench.backup("2026-11-20T10:00Z");
+    let snapshots = bench.snapshots();
+    let root = states_of(&snapshots, "ann")[0].root;
+    let page = |name: &str| {
+        let entry = Entry { name: name.into(), kind: EntryKind::Fifo, ..root.clone() };
+        Page { entries: vec![entry] }.to_bytes()
+    };
+    let index = |ids: &[ChunkId]| PageIndex { pages: ids.iter().map(|id| (*id, 1)).collect() }.to_bytes();
+    let [a, b, empty] = bench.store_trees([page("a"), page("b"), Page::default().to_bytes()]);
+    let [good] = bench.store_trees([index(&[a, b])]);
+    let trees = bench.store_trees([index(&[b, a]), index(&[a, a]), index(&[a, good])]);
+    let list = |tree: ChunkId| {
+        let entry = Entry { kind: EntryKind::Directory(tree), ..root.clone() };
+        let start = Located { path: path("d"), entry };
+        let mut names = 0;
+        let ended = ls(&mut bench.reader(), &start, Depth::Everything, &mut |_, _| {
+            names += 1;
+            Ok::<_, BrowseError>(())
+        });
+        (names, ended)
+    };
+    assert!(matches!(list(good), (2, Ok(()))));
+    for tree in trees {
+        let (_, ended) = list(tree);
+        let refused = |error: &RepoError| matches!(error, RepoError::Format { .. });
+        assert!(
+            matches!(ended, Err(BrowseError::Read { path: p, source }) if p == path("d") && refused(&source))
+        );
+    }
+    let [with_empty] = bench.store_trees([index(&[empty, a])]);
+    let root = Entry { kind: EntryKind::Directory(with_empty), ..root.clone() };
+    assert!(lookup(&mut bench.reader(), &root, &path("a")).is_ok());
+    assert!(lookup(&mut bench.reader(), &root, &path("0")).is_err());
 }
