@@ -2,13 +2,14 @@
 
 mod error;
 mod file;
+mod history;
 mod homes;
 mod prior;
 mod report;
 mod scan;
 pub(super) mod seen_listing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +28,8 @@ use crate::files::walk::{self, Stat};
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
 use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
-use crate::repo::{Finished, Repository, Snapshot, WriteTarget, WriterOptions};
+use crate::repo::{Finished, Repository, WriteTarget, WriterOptions};
+use history::History;
 use homes::FoundHome;
 use scan::{Home, Scan, lock};
 
@@ -104,7 +106,7 @@ fn attempt(
     let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
     let gc_seen = refuse_unknown_maintenance(repository)?;
-    let history = History::new(repository.snapshots()?, &options.source);
+    let history = History::new(repository.snapshots()?, &options.source, started);
     let seen = Seen::open(repository.cache())?;
     let rows = Mutex::new(seen.writer()?);
 
@@ -367,7 +369,7 @@ fn snapshot_record(
 ) -> SnapshotRecord {
     let parents: HashSet<Hash> = walked.iter().filter_map(|home| home.base).collect();
     let mut deps: HashSet<[u8; 8]> = parents.iter().map(Hash::short).collect();
-    for snapshot in history.snapshots.iter().filter(|s| parents.contains(&s.hash)) {
+    for snapshot in history.committed_as(&parents) {
         deps.extend(&snapshot.record.deps);
     }
     let mut parents: Vec<_> = parents.into_iter().collect();
@@ -411,65 +413,4 @@ fn remember(
         }
     }
     Ok(rows.commit()?)
-}
-
-/// The snapshots of one source, and what they say of each home.
-struct History {
-    snapshots: Vec<Snapshot>,
-    all: HashSet<Hash>,
-}
-
-impl History {
-    fn new(snapshots: Vec<Snapshot>, source: &str) -> Self {
-        let all = snapshots.iter().map(|s| s.hash).collect();
-        let snapshots = snapshots.into_iter().filter(|s| s.record.source == source).collect();
-        Self { snapshots, all }
-    }
-
-    fn newest(&self) -> Option<&Snapshot> {
-        self.snapshots.last()
-    }
-
-    fn has(&self, commit: &Hash) -> bool {
-        self.all.contains(commit)
-    }
-
-    /// What was said of a user, newest first.
-    fn mentions<'h>(&'h self, user: &[u8]) -> impl Iterator<Item = (&'h Snapshot, &'h HomeRecord)> {
-        let mention = move |s: &'h Snapshot| s.record.homes.iter().find(|h| h.user == user).map(|h| (s, h));
-        self.snapshots.iter().rev().filter_map(mention)
-    }
-
-    /// The newest snapshot that says anything of a user.
-    fn latest<'h>(&'h self, user: &[u8]) -> Option<&'h Snapshot> {
-        self.mentions(user).next().map(|(snapshot, _)| snapshot)
-    }
-
-    /// The newest snapshot that really holds a user's home.
-    fn holding<'h>(&'h self, user: &[u8]) -> Option<(&'h Snapshot, &'h HomeRecord)> {
-        self.mentions(user).find(|(_, home)| home.attention == Attention::Normal)
-    }
-
-    /// Whether a record says something else than the newest one of its user.
-    fn is_news(&self, record: &HomeRecord) -> bool {
-        self.mentions(&record.user)
-            .next()
-            .is_none_or(|(_, last)| last.root != record.root || last.attention != record.attention)
-    }
-
-    /// Users whose home was directly in `folder` and is not known to be gone, with its path.
-    fn users_under(&self, folder: &std::path::Path) -> Vec<(Vec<u8>, Vec<u8>)> {
-        use std::os::unix::ffi::OsStrExt;
-        let mut last: HashMap<&[u8], &HomeRecord> = HashMap::new();
-        for home in self.snapshots.iter().flat_map(|s| &s.record.homes) {
-            last.insert(&home.user, home);
-        }
-        last.into_values()
-            .filter(|home| home.attention != Attention::Removed)
-            .filter(|home| {
-                std::path::Path::new(std::ffi::OsStr::from_bytes(&home.path)).parent() == Some(folder)
-            })
-            .map(|home| (home.user.clone(), home.path.clone()))
-            .collect()
-    }
 }
