@@ -19,7 +19,7 @@ use crate::codec::{ChunkId, ChunkerParameters, SnapshotId};
 use crate::files::rules::RuleOptions;
 use crate::format::{ObjectName, SnapshotRecord};
 use crate::keys::{Cost, Secret};
-use crate::repo::{CreateOptions, Reader, Repository, Snapshot, WriterOptions};
+use crate::repo::{CreateOptions, Reader, Repository, Snapshot, WriteTarget, WriterOptions};
 use crate::store::{MemoryStore, Store};
 
 /// The source that a bench's snapshots belong to.
@@ -100,7 +100,10 @@ impl Bench {
 
     /// Stores trees that no backup would have made, and returns their ids. There must be a snapshot.
     pub fn store_trees<const N: usize>(&mut self, trees: [Vec<u8>; N]) -> [ChunkId; N] {
-        let writer = self.repository.writer(&WriterOptions { level: 1, threads: 1 }).unwrap();
+        let writer = self
+            .repository
+            .writer(&WriterOptions { level: 1, threads: 1, target: WriteTarget::Store })
+            .unwrap();
         let mut session = writer.session().unwrap();
         let ids = trees.map(|bytes| session.tree(&bytes).unwrap().id);
         session.flush().unwrap();
@@ -138,6 +141,7 @@ pub fn path(text: impl AsRef<[u8]>) -> HomePath {
 
 fn backup_options(homes: &Path) -> BackupOptions {
     BackupOptions {
+        users: Vec::new(),
         homes: HomeSelection::Under(homes.into()),
         source: SOURCE.into(),
         host: "node".into(),

@@ -217,7 +217,7 @@ fn a_list_of_another_depth_is_refused() {
     let deeper = Content { depth: 2, ..content.clone() };
     let file = Located { path, entry: Entry { kind: EntryKind::File(deeper), ..entry } };
     let error = dump_file(&mut bench.reader(), &file, &mut io::sink()).unwrap_err();
-    assert!(matches!(error, BrowseError::Read { source: RepoError::Format { .. }, .. }), "{error:?}");
+    assert!(matches!(error, BrowseError::Read { source: RepoError::MalformedTree(_), .. }), "{error:?}");
 }
 
 #[test]
