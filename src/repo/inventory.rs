@@ -133,6 +133,9 @@ impl Repository {
         let toc = self.add_segment(name, length, SegmentKind::Commit)?;
         let bytes = toc.record.ok_or_else(|| damaged(name, "it has no snapshot record"))?;
         let record = read_record(name, &bytes)?;
+        if !CommitName::parse(name).is_ok_and(|named| names(&named, &record)) {
+            return Err(damaged(name, "its name is of another snapshot"));
+        }
         self.catalog.add_snapshot(name, hash, &bytes)?;
         Ok(record)
     }
@@ -192,6 +195,12 @@ impl Repository {
     pub fn gc_records(&self) -> Result<Vec<ObjectName>, RepoError> {
         Ok(self.store.list("gc/")?.into_iter().map(|l| l.name).collect())
     }
+}
+
+/// Whether a commit's name, which nothing authenticates, is the one that its record has.
+fn names(name: &CommitName, record: &SnapshotRecord) -> bool {
+    (name.id, name.supersession, name.time.as_millisecond())
+        == (record.id, record.supersession, record.time_ms)
 }
 
 fn read_record(name: &ObjectName, bytes: &[u8]) -> Result<SnapshotRecord, RepoError> {
