@@ -2,3 +2,4 @@
 
 mod architecture;
 mod live_sqlite;
+mod vectors;
