@@ -99,7 +99,8 @@ impl Compressor {
             let start = piece * step;
             let sample = &raw[start..start + PROBE_PIECE];
             self.scratch.resize(zstd_safe::compress_bound(PROBE_PIECE), 0);
-            let length = self.probe.compress_to_buffer(sample, &mut self.scratch[..]).map_err(CompressError::Zstd)?;
+            let length =
+                self.probe.compress_to_buffer(sample, &mut self.scratch[..]).map_err(CompressError::Zstd)?;
             if length < PROBE_PIECE - PROBE_PIECE / WORTHWHILE {
                 return Ok(true);
             }
@@ -181,7 +182,9 @@ mod tests {
     fn a_frame_larger_than_declared_is_refused() {
         let packed = Compressor::new(3).unwrap().pack(&vec![0; 1 << 20]).unwrap();
         let mut raw = vec![];
-        let mut unpack = |declared| Decompressor::new().unwrap().unpack_into(packed.codec, &packed.bytes, declared, &mut raw);
+        let mut unpack = |declared| {
+            Decompressor::new().unwrap().unpack_into(packed.codec, &packed.bytes, declared, &mut raw)
+        };
         assert!(unpack(1 << 20).is_ok());
         assert!(unpack((1 << 20) - 1).is_err());
         assert!(unpack((1 << 20) + 1).is_err());

@@ -25,9 +25,8 @@ pub struct RepositoryKeys {
 impl RepositoryKeys {
     /// Derives all keys. The labels stand in docs/format.md.
     pub fn derive(master: &MasterKey) -> Self {
-        let key = |purpose: &str| {
-            blake3::derive_key(&format!("homekeep 2026-11-24 format 1 {purpose}"), &master.0)
-        };
+        let key =
+            |purpose: &str| blake3::derive_key(&format!("homekeep 2026-11-24 format 1 {purpose}"), &master.0);
         Self {
             chunk_id: key("chunk id"),
             tree_id: key("tree id"),
@@ -80,11 +79,7 @@ impl RepositoryKeys {
     /// The cipher of one segment, and the commitment that keeps another key from opening it.
     pub fn segment_cipher(&self, kind: u8, salt: &[u8; 32]) -> (Sealer, [u8; 32]) {
         let mut derived = [0; 64];
-        Hasher::new_keyed(&self.segment)
-            .update(&[kind])
-            .update(salt)
-            .finalize_xof()
-            .fill(&mut derived);
+        Hasher::new_keyed(&self.segment).update(&[kind]).update(salt).finalize_xof().fill(&mut derived);
         let mut commitment = [0; 32];
         commitment.copy_from_slice(&derived[32..]);
         let sealer = Sealer::new(derived[..32].try_into().expect("32 of 64 bytes"));
@@ -117,7 +112,15 @@ mod tests {
     #[test]
     fn every_purpose_has_a_key_of_its_own() {
         let keys = RepositoryKeys::derive(&MasterKey([7; 32]));
-        let all = [keys.chunk_id, keys.tree_id, keys.gear, keys.segment, keys.salt, keys.descriptor, keys.link_group];
+        let all = [
+            keys.chunk_id,
+            keys.tree_id,
+            keys.gear,
+            keys.segment,
+            keys.salt,
+            keys.descriptor,
+            keys.link_group,
+        ];
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }

@@ -2,15 +2,17 @@
 
 mod error;
 mod file;
+mod history;
 mod homes;
 mod prior;
 mod report;
 mod scan;
-mod seen_listing;
+pub(super) mod seen_listing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -24,9 +26,10 @@ use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules};
 use crate::files::walk::{self, Stat};
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
-use crate::index::Seen;
+use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
-use crate::repo::{Finished, Repository, Snapshot, WriteTarget, WriterOptions};
+use crate::repo::{Finished, Repository, WriteTarget, WriterOptions};
+use history::History;
 use homes::FoundHome;
 use scan::{Home, Scan, lock};
 
@@ -103,10 +106,11 @@ fn attempt(
     let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
     let gc_seen = refuse_unknown_maintenance(repository)?;
-    let history = History::new(repository.snapshots()?, &options.source);
-    let mut seen = Seen::open(repository.cache())?;
+    let history = History::new(repository.snapshots()?, &options.source, started);
+    let seen = Seen::open(repository.cache())?;
+    let rows = Mutex::new(seen.writer()?);
 
-    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen)?;
+    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen, &rows)?;
     expect(meter, &homes, &history);
     let target = if options.dry_run { WriteTarget::Nowhere } else { WriteTarget::Store };
     let writer =
@@ -122,6 +126,7 @@ fn attempt(
         own: &own_directories(repository, options),
         started_s: started.as_second(),
         scratch: scratch(repository)?,
+        rows: &rows,
     };
     let (walked, roots): (Vec<_>, Vec<_>) =
         homes.into_iter().map(|(home, root)| (Arc::clone(&home), (home, root))).unzip();
@@ -147,10 +152,12 @@ fn attempt(
     if is_news {
         let record = snapshot_record(options, started, records, &walked, &history, gc_seen);
         let base = commit(repository, finished, record, &mut report)?;
-        remember(&mut seen, &walked, &options.source, |_| Some(base))?;
+        remember(rows, &walked, |_| Some(base))?;
+        // The snapshot stands; an image that could not be published is published by a later run.
+        report.index_problem = repository.publish_index_if_due().err();
     } else {
         report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.record.id) };
-        remember(&mut seen, &walked, &options.source, |user| history.latest(user).map(|s| s.hash))?;
+        remember(rows, &walked, |user| history.latest(user).map(|s| s.hash))?;
     }
     report.finished = Timestamp::now();
     Ok(report)
@@ -174,8 +181,7 @@ fn commit(
     let id = record.id;
     let committed = repository.commit(finished, record)?;
     refuse_unknown_maintenance(repository)?;
-    report.outcome =
-        Outcome::Saved { id, bytes_stored: committed.bytes_stored, objects: committed.objects };
+    report.outcome = Outcome::Saved { id, bytes_stored: committed.bytes_stored, objects: committed.objects };
     Ok(committed.hash)
 }
 
@@ -218,6 +224,7 @@ fn open_homes(
     rules: &Rules,
     history: &History,
     seen: &Seen,
+    rows: &Mutex<SeenWriter>,
 ) -> Result<(OpenHomes, Vec<(FoundHome, Problem)>), BackupError> {
     let (mut homes, mut unopened) = (Vec::new(), Vec::new());
     for mut home in found {
@@ -225,7 +232,10 @@ fn open_homes(
             continue;
         }
         match std::mem::replace(&mut home.root, Err(std::io::ErrorKind::Other.into())) {
-            Ok((root, stat)) => homes.push((Arc::new(known_home(home, stat, options, history, seen)?), root)),
+            Ok((root, stat)) => {
+                let key = lock(rows).home(&options.source, &home.user)?;
+                homes.push((Arc::new(known_home(home, stat, options, history, seen, key)?), root));
+            }
             Err(error) => {
                 let kind = ProblemKind::Unreadable(error.to_string());
                 let problem = Problem { user: home.user.clone(), path: Vec::new(), kind };
@@ -243,8 +253,9 @@ fn known_home(
     options: &BackupOptions,
     history: &History,
     seen: &Seen,
+    rows: HomeKey,
 ) -> Result<Home, BackupError> {
-    let mut home = Home::new(found.user, found.path, stat);
+    let mut home = Home::new(found.user, found.path, stat, rows);
     if !options.cross_file_systems {
         home.mounts = homes::mounts_below(&home.path);
     }
@@ -271,7 +282,8 @@ fn home_records(
     history: &History,
     owners: &OwnerCache,
 ) -> Vec<HomeRecord> {
-    let mut records: Vec<_> = walked.iter().map(|home| walked_record(home, options, history, owners)).collect();
+    let mut records: Vec<_> =
+        walked.iter().map(|home| walked_record(home, options, history, owners)).collect();
     let present: HashSet<Vec<u8>> = records.iter().map(|r| r.user.clone()).collect();
     for (home, _) in unopened {
         records.push(absent_record(home.user.clone(), path_bytes(&home.path), Attention::Missing, 1));
@@ -298,7 +310,17 @@ fn path_bytes(path: &std::path::Path) -> Vec<u8> {
 }
 
 fn absent_record(user: Vec<u8>, path: Vec<u8>, attention: Attention, problems: u64) -> HomeRecord {
-    HomeRecord { user, path, root: None, files: 0, directories: 0, bytes: 0, bytes_new: 0, problems, attention }
+    HomeRecord {
+        user,
+        path,
+        root: None,
+        files: 0,
+        directories: 0,
+        bytes: 0,
+        bytes_new: 0,
+        problems,
+        attention,
+    }
 }
 
 fn walked_record(home: &Home, options: &BackupOptions, history: &History, owners: &OwnerCache) -> HomeRecord {
@@ -348,7 +370,7 @@ fn snapshot_record(
 ) -> SnapshotRecord {
     let parents: HashSet<Hash> = walked.iter().filter_map(|home| home.base).collect();
     let mut deps: HashSet<[u8; 8]> = parents.iter().map(Hash::short).collect();
-    for snapshot in history.snapshots.iter().filter(|s| parents.contains(&s.hash)) {
+    for snapshot in history.committed_as(&parents) {
         deps.extend(&snapshot.record.deps);
     }
     let mut parents: Vec<_> = parents.into_iter().collect();
@@ -377,79 +399,19 @@ fn fallback_id(started: Timestamp) -> [u8; 16] {
     id
 }
 
-/// Writes what was seen into the local index, now that the snapshot `base` has all of it.
+/// Keeps what was seen, now that the snapshot `base` has all of it.
 fn remember(
-    seen: &mut Seen,
+    rows: Mutex<SeenWriter>,
     walked: &[Arc<Home>],
-    source: &str,
     base: impl Fn(&[u8]) -> Option<Hash>,
 ) -> Result<(), BackupError> {
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     for home in walked {
-        if let Some(base) = base(&home.user) {
-            let (rows, unchanged) = (std::mem::take(&mut *lock(&home.rows)), lock(&home.unchanged));
-            if !rows.is_empty() || home.base != Some(base) {
-                seen.update_home(source, &home.user, &base, &rows, &unchanged)?;
-            }
+        if let Some(base) = base(&home.user)
+            && (home.has_new_rows.load(Ordering::Relaxed) || home.base != Some(base))
+        {
+            rows.finish_home(home.rows, &base, &lock(&home.visited))?;
         }
     }
-    Ok(())
-}
-
-/// The snapshots of one source, and what they say of each home.
-struct History {
-    snapshots: Vec<Snapshot>,
-    all: HashSet<Hash>,
-}
-
-impl History {
-    fn new(snapshots: Vec<Snapshot>, source: &str) -> Self {
-        let all = snapshots.iter().map(|s| s.hash).collect();
-        let snapshots = snapshots.into_iter().filter(|s| s.record.source == source).collect();
-        Self { snapshots, all }
-    }
-
-    fn newest(&self) -> Option<&Snapshot> {
-        self.snapshots.last()
-    }
-
-    fn has(&self, commit: &Hash) -> bool {
-        self.all.contains(commit)
-    }
-
-    /// What was said of a user, newest first.
-    fn mentions<'h>(&'h self, user: &[u8]) -> impl Iterator<Item = (&'h Snapshot, &'h HomeRecord)> {
-        let mention = move |s: &'h Snapshot| s.record.homes.iter().find(|h| h.user == user).map(|h| (s, h));
-        self.snapshots.iter().rev().filter_map(mention)
-    }
-
-    /// The newest snapshot that says anything of a user.
-    fn latest<'h>(&'h self, user: &[u8]) -> Option<&'h Snapshot> {
-        self.mentions(user).next().map(|(snapshot, _)| snapshot)
-    }
-
-    /// The newest snapshot that really holds a user's home.
-    fn holding<'h>(&'h self, user: &[u8]) -> Option<(&'h Snapshot, &'h HomeRecord)> {
-        self.mentions(user).find(|(_, home)| home.attention == Attention::Normal)
-    }
-
-    /// Whether a record says something else than the newest one of its user.
-    fn is_news(&self, record: &HomeRecord) -> bool {
-        self.mentions(&record.user)
-            .next()
-            .is_none_or(|(_, last)| last.root != record.root || last.attention != record.attention)
-    }
-
-    /// Users whose home was directly in `folder` and is not known to be gone, with its path.
-    fn users_under(&self, folder: &std::path::Path) -> Vec<(Vec<u8>, Vec<u8>)> {
-        use std::os::unix::ffi::OsStrExt;
-        let mut last: HashMap<&[u8], &HomeRecord> = HashMap::new();
-        for home in self.snapshots.iter().flat_map(|s| &s.record.homes) {
-            last.insert(&home.user, home);
-        }
-        last.into_values()
-            .filter(|home| home.attention != Attention::Removed)
-            .filter(|home| std::path::Path::new(std::ffi::OsStr::from_bytes(&home.path)).parent() == Some(folder))
-            .map(|home| (home.user.clone(), home.path.clone()))
-            .collect()
-    }
+    Ok(rows.commit()?)
 }

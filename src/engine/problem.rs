@@ -62,7 +62,10 @@ impl fmt::Display for ProblemKind {
             Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
             Self::Changed => f.write_str("changed while it was read; saved as last seen and marked"),
             Self::LiveDatabase(why) => {
-                write!(f, "live SQLite database without a consistent copy ({why}); saved as plain bytes and marked")
+                write!(
+                    f,
+                    "live SQLite database without a consistent copy ({why}); saved as plain bytes and marked"
+                )
             }
             Self::ForeignLink => f.write_str("hard link to a file of another user; recorded without content"),
             Self::OtherFileSystem => f.write_str("another file system; not entered"),

@@ -21,7 +21,8 @@ impl OwnerCache {
     pub fn owner(&self, uid: u32, gid: u32) -> Arc<Owner> {
         let known = self.owners.read().unwrap_or_else(PoisonError::into_inner).get(&(uid, gid)).cloned();
         known.unwrap_or_else(|| {
-            let (user, group) = (self.names.name_of_uid(uid).to_string(), self.names.name_of_gid(gid).to_string());
+            let (user, group) =
+                (self.names.name_of_uid(uid).to_string(), self.names.name_of_gid(gid).to_string());
             let owner = Arc::new(Owner { uid, gid, user, group });
             let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(owners.entry((uid, gid)).or_insert(owner))

@@ -63,7 +63,8 @@ impl Stat {
 
     /// Whether nothing happened to the file between the two looks, as far as a stat can tell.
     pub fn is_unchanged(&self, other: &Self) -> bool {
-        self.is_same_inode(other) && (self.size, self.mtime, self.ctime) == (other.size, other.mtime, other.ctime)
+        self.is_same_inode(other)
+            && (self.size, self.mtime, self.ctime) == (other.size, other.mtime, other.ctime)
     }
 
     /// The change time as one number of nanoseconds.

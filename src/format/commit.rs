@@ -130,7 +130,8 @@ impl Cbor for SnapshotRecord {
         let id = SnapshotId(cbor::bytes_of(from)?);
         let supersession = from.u32()?;
         let (time_ms, finished_ms) = (from.i64()?, from.i64()?);
-        let (source, host, program) = (from.str()?.to_string(), from.str()?.to_string(), from.str()?.to_string());
+        let (source, host, program) =
+            (from.str()?.to_string(), from.str()?.to_string(), from.str()?.to_string());
         let tags = read_strings(from)?;
         let count = cbor::array(from)?;
         let homes = cbor::items(from, count, HomeRecord::decode)?;
@@ -140,12 +141,27 @@ impl Cbor for SnapshotRecord {
         if parents.len() % 32 != 0 || deps.len() % 8 != 0 {
             return Err(cbor::message("parents or deps of odd length"));
         }
-        let parents = parents.chunks_exact(32).map(|h| Hash::from_slice(h).expect("chunks_exact(32)")).collect();
-        let deps: Vec<[u8; 8]> = deps.chunks_exact(8).map(|d| d.try_into().expect("chunks_exact(8)")).collect();
+        let parents =
+            parents.chunks_exact(32).map(|h| Hash::from_slice(h).expect("chunks_exact(32)")).collect();
+        let deps: Vec<[u8; 8]> =
+            deps.chunks_exact(8).map(|d| d.try_into().expect("chunks_exact(8)")).collect();
         if !deps.is_sorted_by(|a, b| a < b) || !homes.is_sorted_by(|a, b| a.user < b.user) {
             return Err(cbor::message("deps or homes out of order"));
         }
-        Ok(Self { id, supersession, time_ms, finished_ms, source, host, program, tags, homes, parents, gc_seen, deps })
+        Ok(Self {
+            id,
+            supersession,
+            time_ms,
+            finished_ms,
+            source,
+            host,
+            program,
+            tags,
+            homes,
+            parents,
+            gc_seen,
+            deps,
+        })
     }
 }
 
@@ -196,7 +212,11 @@ impl Cbor for HomeRecord {
         let is_tree = home.root.as_ref().is_none_or(Entry::is_directory);
         // The name becomes a directory's name at restore.
         let sound = home.root.as_ref().is_none_or(|root| root.name == home.user);
-        if home.user.is_empty() || home.user.iter().any(|b| matches!(b, 0 | b'/')) || home.user == b"." || home.user == b".." {
+        if home.user.is_empty()
+            || home.user.iter().any(|b| matches!(b, 0 | b'/'))
+            || home.user == b"."
+            || home.user == b".."
+        {
             return Err(cbor::message("a user's name leads elsewhere"));
         }
         if !is_tree || !sound || home.root.is_some() != present {
@@ -233,7 +253,8 @@ mod tests {
             problems: 5,
             attention: Attention::Normal,
         };
-        let gone = HomeRecord { user: b"bob".to_vec(), root: None, attention: Attention::Missing, ..home.clone() };
+        let gone =
+            HomeRecord { user: b"bob".to_vec(), root: None, attention: Attention::Missing, ..home.clone() };
         SnapshotRecord {
             id: SnapshotId([7; 16]),
             supersession: 0,

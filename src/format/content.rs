@@ -147,7 +147,11 @@ pub struct ListBuilder {
 
 impl ListBuilder {
     /// Adds the next run of the file. `store` keeps a finished list object and returns its id.
-    pub fn push<E>(&mut self, extent: Extent, store: &mut impl FnMut(&ContentList) -> Result<ChunkId, E>) -> Result<(), E> {
+    pub fn push<E>(
+        &mut self,
+        extent: Extent,
+        store: &mut impl FnMut(&ContentList) -> Result<ChunkId, E>,
+    ) -> Result<(), E> {
         self.push_at(0, extent, store)
     }
 
@@ -177,9 +181,14 @@ impl ListBuilder {
     }
 
     /// The file's content: inline when it is short, otherwise the lists' top.
-    pub fn finish<E>(mut self, store: &mut impl FnMut(&ContentList) -> Result<ChunkId, E>) -> Result<Content, E> {
+    pub fn finish<E>(
+        mut self,
+        store: &mut impl FnMut(&ContentList) -> Result<ChunkId, E>,
+    ) -> Result<Content, E> {
         let mut depth = 0;
-        while depth + 1 < self.levels.len() || self.levels.get(depth).is_some_and(|l| l.len() > INLINE_EXTENTS) {
+        while depth + 1 < self.levels.len()
+            || self.levels.get(depth).is_some_and(|l| l.len() > INLINE_EXTENTS)
+        {
             if !self.levels[depth].is_empty() {
                 self.close(depth, store)?;
             }
@@ -263,7 +272,10 @@ mod tests {
     fn a_list_has_exactly_these_bytes() {
         let list = ContentList(Content {
             depth: 0,
-            extents: vec![Extent::Data { id: ChunkId([0xaa; 32]), length: 300 }, Extent::Hole { length: 4096 }],
+            extents: vec![
+                Extent::Data { id: ChunkId([0xaa; 32]), length: 300 },
+                Extent::Hole { length: 4096 },
+            ],
         });
         let mut bytes = vec![0x82, 2, 0x83, 0, 0x58, 32];
         bytes.extend([0xaa; 32]);
@@ -275,9 +287,9 @@ mod tests {
     #[test]
     fn impossible_lists_are_refused() {
         let cases: [&[u8]; 5] = [
-            &[0x82, 2, 0x83, 0, 0x40, 0x81, 0],          // an extent of no bytes
-            &[0x82, 2, 0x83, 0, 0x40, 0x81, 1],          // data without an id
-            &[0x82, 2, 0x83, 9, 0x40, 0x80],             // too deep
+            &[0x82, 2, 0x83, 0, 0x40, 0x81, 0], // an extent of no bytes
+            &[0x82, 2, 0x83, 0, 0x40, 0x81, 1], // data without an id
+            &[0x82, 2, 0x83, 9, 0x40, 0x80],    // too deep
             &[0x82, 2, 0x83, 0, 0x40, 0x9b, 255, 255, 255, 255, 255, 255, 255, 255],
             &[0x82, 2, 0x83, 0, 0x40, 0x81, 0x38, 0x00], // -1 not in shortest form
         ];

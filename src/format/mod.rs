@@ -5,6 +5,7 @@ mod cbor;
 mod commit;
 mod content;
 mod descriptor;
+mod image;
 mod name;
 mod segment;
 mod slot;
@@ -14,12 +15,15 @@ pub use cbor::FormatError;
 pub use commit::{Attention, HomeRecord, SnapshotRecord};
 pub use content::{Content, ContentList, Extent, INLINE_EXTENTS, ListBuilder};
 pub use descriptor::Descriptor;
+pub use image::ImageRecord;
 pub use name::{CommitName, ObjectName, ParseNameError};
 pub use segment::{
-    BlockKind, ChunkEntry, Header, MAX_BLOCK_LEN, MAX_OBJECT_LEN, SegmentError, SegmentKind, SegmentWriter, TOC_PADDING, Toc,
-    TocBlock, Trailer,
+    BlockKind, ChunkEntry, Header, MAX_BLOCK_LEN, MAX_OBJECT_LEN, SegmentError, SegmentKind, SegmentWriter,
+    TOC_PADDING, Toc, TocBlock, Trailer,
 };
 pub use slot::{Slot, SlotKind};
+pub(crate) use tree::is_component;
 pub use tree::{
-    Attributes, Entry, EntryKind, MAX_PAGE_ENTRIES, Owner, Page, PageBuilder, PageIndex, SPLIT_ENTRIES, TreeObject, Xattr, flags,
+    Attributes, Entry, EntryKind, MAX_PAGE_ENTRIES, Owner, Page, PageBuilder, PageIndex, SPLIT_ENTRIES,
+    TreeObject, VaultItem, Xattr, flags,
 };

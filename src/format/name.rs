@@ -100,7 +100,14 @@ impl CommitName {
     /// The object's name.
     pub fn to_object_name(&self) -> ObjectName {
         let day = self.time.strftime("%Y-%m-%d").to_string();
-        ObjectName(format!("{}{day}/{}-{}.{}-{}", Self::PREFIX, compact(self.time), self.id, self.supersession, self.hash))
+        ObjectName(format!(
+            "{}{day}/{}-{}.{}-{}",
+            Self::PREFIX,
+            compact(self.time),
+            self.id,
+            self.supersession,
+            self.hash
+        ))
     }
 
     /// Reads a name under [`CommitName::PREFIX`]; only what [`CommitName::to_object_name`] writes.
@@ -146,7 +153,8 @@ mod tests {
             hash: Hash([0xcd; 32]),
         };
         let object = name.to_object_name();
-        let text = format!("snapshots/2026-11-24/20261124t072542.123z-{}.2-{}", "ab".repeat(16), "cd".repeat(32));
+        let text =
+            format!("snapshots/2026-11-24/20261124t072542.123z-{}.2-{}", "ab".repeat(16), "cd".repeat(32));
         assert_eq!(object.as_str(), text);
         assert_eq!(CommitName::parse(&object), Ok(name.clone()));
         assert_eq!(object.promised_hash(), Some(name.hash));

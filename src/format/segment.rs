@@ -20,7 +20,8 @@ use subtle::ConstantTimeEq;
 
 use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
 use crate::codec::{
-    ChunkId, Codec, CompressError, Decompressor, Domain, OpenError, Opener, Packed, RepositoryKeys, SALT_LEN, TAG_LEN,
+    ChunkId, Codec, CompressError, Decompressor, Domain, OpenError, Opener, Packed, RepositoryKeys, SALT_LEN,
+    TAG_LEN,
 };
 
 const MAGIC: &[u8; 8] = b"HKSEGMT1";
@@ -93,8 +94,10 @@ impl Header {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
         let what = "the segment";
         let malformed = |reason: &str| FormatError::malformed(what, reason);
-        let bytes: &[u8; Self::LEN] =
-            bytes.get(..Self::LEN).and_then(|b| b.try_into().ok()).ok_or_else(|| malformed("too short for its head"))?;
+        let bytes: &[u8; Self::LEN] = bytes
+            .get(..Self::LEN)
+            .and_then(|b| b.try_into().ok())
+            .ok_or_else(|| malformed("too short for its head"))?;
         if !bytes.starts_with(MAGIC) {
             return Err(FormatError::Magic(what));
         }
@@ -127,7 +130,11 @@ impl Header {
     /// The segment's cipher, if these are the keys it was sealed with.
     pub fn opener(&self, keys: &RepositoryKeys) -> Result<Opener, SegmentError> {
         let (opener, commitment) = keys.segment_cipher(self.kind as u8, &self.salt);
-        if bool::from(commitment.ct_eq(&self.commitment)) { Ok(opener) } else { Err(SegmentError::ForeignKey) }
+        if bool::from(commitment.ct_eq(&self.commitment)) {
+            Ok(opener)
+        } else {
+            Err(SegmentError::ForeignKey)
+        }
     }
 }
 
@@ -198,7 +205,12 @@ pub struct Toc {
 
 impl Toc {
     /// Opens the sealed table that begins at `toc_start`.
-    pub fn open(header: &Header, opener: &Opener, toc_start: u64, sealed: &[u8]) -> Result<Self, SegmentError> {
+    pub fn open(
+        header: &Header,
+        opener: &Opener,
+        toc_start: u64,
+        sealed: &[u8],
+    ) -> Result<Self, SegmentError> {
         let malformed = |reason: &str| FormatError::malformed("table of contents", reason);
         let (body, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or_else(|| malformed("too short"))?;
         let mut plain = body.to_vec();
@@ -304,7 +316,10 @@ impl TocBlock {
             raw_len += chunk.length as usize;
             Ok(chunk)
         })?;
-        if raw_len > MAX_BLOCK_LEN || (stored_len as usize) < TAG_LEN || u64::from(stored_len) > MAX_OBJECT_LEN {
+        if raw_len > MAX_BLOCK_LEN
+            || (stored_len as usize) < TAG_LEN
+            || u64::from(stored_len) > MAX_OBJECT_LEN
+        {
             return Err(cbor::message("a block's length out of range"));
         }
         Ok(Self { kind, codec, start, stored_len, raw_len: raw_len as u32, chunks })
@@ -406,7 +421,8 @@ impl SegmentWriter {
         let (sealer, commitment) = keys.segment_cipher(self.kind as u8, &salt);
         let header = Header { kind: self.kind, salt, commitment };
 
-        let mut bytes = Vec::with_capacity(Header::LEN + self.stored_len + 40 * self.chunks + 2 * TOC_PADDING);
+        let mut bytes =
+            Vec::with_capacity(Header::LEN + self.stored_len + 40 * self.chunks + 2 * TOC_PADDING);
         bytes.extend(header.to_bytes());
         let mut toc = Toc { blocks: Vec::with_capacity(blocks.len()), record };
         let mut scratch = Vec::new();
@@ -415,7 +431,15 @@ impl SegmentWriter {
             let raw_len = chunks.iter().map(|c| c.length).sum();
             let kind = if index < tree_from { BlockKind::Data } else { BlockKind::Tree };
             let associated = block_associated(&header, kind, packed.codec, raw_len);
-            seal_verified(&sealer, Domain::Block, index as u64, &associated, &packed.bytes, &mut bytes, &mut scratch)?;
+            seal_verified(
+                &sealer,
+                Domain::Block,
+                index as u64,
+                &associated,
+                &packed.bytes,
+                &mut bytes,
+                &mut scratch,
+            )?;
             let stored_len = (packed.bytes.len() + TAG_LEN) as u32;
             toc.blocks.push(TocBlock { kind, codec: packed.codec, start, stored_len, raw_len, chunks });
         }
@@ -481,7 +505,11 @@ mod tests {
         let tree = b"a tree";
         writer.push(BlockKind::Tree, compressor.pack(tree).unwrap(), vec![chunk(tree)]);
         let text = b"some text ".repeat(1000);
-        writer.push(BlockKind::Data, compressor.pack(&text).unwrap(), vec![chunk(&text[..5]), chunk(&text[5..])]);
+        writer.push(
+            BlockKind::Data,
+            compressor.pack(&text).unwrap(),
+            vec![chunk(&text[..5]), chunk(&text[5..])],
+        );
         writer.finish(&keys(1), &[9; 32], Some(b"record".to_vec())).unwrap()
     }
 

@@ -83,6 +83,17 @@ pub struct Attributes {
     pub link_group: Option<[u8; 16]>,
     /// Marks, see [`flags`].
     pub flags: u64,
+    /// Where the content is instead of in this repository.
+    pub vault: Option<VaultItem>,
+}
+
+/// A secret file's place in the user's secret document. The entry's own content is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultItem {
+    /// The item.
+    pub item: String,
+    /// The version of it that was current.
+    pub version: u64,
 }
 
 /// One name in a directory.
@@ -170,7 +181,7 @@ impl Entry {
 }
 
 /// Whether `name` can stand alone in a directory and leads nowhere else.
-fn is_component(name: &[u8]) -> bool {
+pub(crate) fn is_component(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, 0 | b'/'))
 }
 
@@ -213,11 +224,12 @@ impl EntryKind {
 }
 
 impl Attributes {
-    /// A map with ascending keys: 0 xattrs, 1 link group, 2 flags; absent when empty.
+    /// A map with ascending keys: 0 xattrs, 1 link group, 2 flags, 3 vault item; absent when empty.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
         let fields = u64::from(!self.xattrs.is_empty())
             + u64::from(self.link_group.is_some())
-            + u64::from(self.flags != 0);
+            + u64::from(self.flags != 0)
+            + u64::from(self.vault.is_some());
         to.map(fields).expect(INFALLIBLE);
         if !self.xattrs.is_empty() {
             to.u8(0).expect(INFALLIBLE).array(2 * self.xattrs.len() as u64).expect(INFALLIBLE);
@@ -230,6 +242,10 @@ impl Attributes {
         }
         if self.flags != 0 {
             to.u8(2).expect(INFALLIBLE).u64(self.flags).expect(INFALLIBLE);
+        }
+        if let Some(VaultItem { item, version }) = &self.vault {
+            to.u8(3).expect(INFALLIBLE).array(2).expect(INFALLIBLE);
+            to.str(item).expect(INFALLIBLE).u64(*version).expect(INFALLIBLE);
         }
     }
 
@@ -252,6 +268,11 @@ impl Attributes {
                 }
                 1 => attributes.link_group = Some(cbor::bytes_of(from)?),
                 2 => attributes.flags = from.u64()?,
+                3 => {
+                    cbor::array_of(from, 2)?;
+                    attributes.vault =
+                        Some(VaultItem { item: from.str()?.to_string(), version: from.u64()? });
+                }
                 _ => return Err(cbor::message("unknown attribute")),
             }
         }
@@ -329,11 +350,13 @@ impl Cbor for Page {
         let indices: Vec<usize> = self
             .entries
             .iter()
-            .map(|entry| match owners.iter().rposition(|o| Arc::ptr_eq(o, &entry.owner) || **o == entry.owner) {
-                Some(index) => index,
-                None => {
-                    owners.push(&entry.owner);
-                    owners.len() - 1
+            .map(|entry| {
+                match owners.iter().rposition(|o| Arc::ptr_eq(o, &entry.owner) || **o == entry.owner) {
+                    Some(index) => index,
+                    None => {
+                        owners.push(&entry.owner);
+                        owners.len() - 1
+                    }
                 }
             })
             .collect();
@@ -422,7 +445,11 @@ impl PageBuilder {
     }
 
     /// Adds the next entry. `store` keeps a finished object's bytes and returns its id.
-    pub fn push<E>(&mut self, entry: Entry, store: &mut impl FnMut(Vec<u8>) -> Result<ChunkId, E>) -> Result<(), E> {
+    pub fn push<E>(
+        &mut self,
+        entry: Entry,
+        store: &mut impl FnMut(Vec<u8>) -> Result<ChunkId, E>,
+    ) -> Result<(), E> {
         let boundary = blake3::hash(&entry.name).as_bytes()[0] == PAGE_BOUNDARY;
         self.pending_len += variable_len(&entry);
         self.pending.push(entry);
@@ -469,7 +496,8 @@ mod tests {
     use super::*;
 
     fn file(name: &str) -> Entry {
-        let extents = vec![Extent::Data { id: ChunkId(*blake3::hash(name.as_bytes()).as_bytes()), length: 7 }];
+        let extents =
+            vec![Extent::Data { id: ChunkId(*blake3::hash(name.as_bytes()).as_bytes()), length: 7 }];
         Entry {
             name: name.into(),
             kind: EntryKind::File(Content { depth: 0, extents }),
@@ -508,7 +536,10 @@ mod tests {
         let page = Page { entries: vec![entry] };
         let mut bytes = vec![0x83, 0, 0x84, 0x19, 0x03, 0xe8, 0x18, 100, 0x63];
         bytes.extend(b"ann\x65users");
-        bytes.extend([0x81, 0x88, 0x41, b'a', 2, 0x19, 0x01, 0xa4, 0, 0x1a, 0x65, 0x53, 0xf1, 0, 5, 0x41, b'b', 0xa1, 2, 1]);
+        bytes.extend([
+            0x81, 0x88, 0x41, b'a', 2, 0x19, 0x01, 0xa4, 0, 0x1a, 0x65, 0x53, 0xf1, 0, 5, 0x41, b'b', 0xa1,
+            2, 1,
+        ]);
         assert_eq!(page.to_bytes(), bytes);
         assert_eq!(TreeObject::from_bytes(&bytes), Ok(TreeObject::Page(page)));
     }
@@ -531,6 +562,7 @@ mod tests {
                     xattrs: vec![Xattr { name: b"user.x".to_vec(), value: vec![0, 255] }],
                     link_group: Some([n as u8; 16]),
                     flags: flags::ALL,
+                    vault: Some(VaultItem { item: ".ssh/id_rsa".into(), version: 3 }),
                 };
                 Entry { kind, attributes, mtime_s: -5, mode: 0o7777, ..file(&format!("{n}")) }
             })
@@ -558,7 +590,9 @@ mod tests {
         entries.insert(10_000, file("file-009999-new"));
         let (id, after) = build(entries);
         assert!(after.keys().filter(|id| !before.contains_key(id)).count() <= 3);
-        let Ok(TreeObject::Index(index)) = TreeObject::from_bytes(&after[&id]) else { panic!("not an index") };
+        let Ok(TreeObject::Index(index)) = TreeObject::from_bytes(&after[&id]) else {
+            panic!("not an index")
+        };
         assert_eq!(index.pages.iter().map(|(_, n)| n).sum::<u64>(), 20_001);
     }
 
@@ -567,7 +601,9 @@ mod tests {
         for count in [0, 1, SPLIT_ENTRIES] {
             let (id, objects) = build(listing(count));
             assert_eq!(objects.len(), 1);
-            let Ok(TreeObject::Page(page)) = TreeObject::from_bytes(&objects[&id]) else { panic!("not a page") };
+            let Ok(TreeObject::Page(page)) = TreeObject::from_bytes(&objects[&id]) else {
+                panic!("not a page")
+            };
             assert_eq!(page.entries.len(), count);
         }
     }

@@ -30,6 +30,9 @@ pub enum IndexError {
     Damaged(&'static str),
 }
 
+/// Memory for pages, per connection; a run has about ten of them.
+const CACHE_KIB: i32 = 2048;
+
 /// A schema with the version that `user_version` must show. There are no migrations: the index can be rebuilt.
 pub(super) struct Schema {
     pub version: i32,
@@ -60,15 +63,25 @@ impl Database {
         let connection = &database.connection;
         database.configure()?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
-        let version: i32 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(error)?;
+        let version: i32 =
+            connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(error)?;
         match version {
             v if v == schema.version => {}
             0 => {
-                let script = format!("BEGIN; {} PRAGMA user_version = {}; COMMIT;", schema.sql, schema.version);
+                let script =
+                    format!("BEGIN; {} PRAGMA user_version = {}; COMMIT;", schema.sql, schema.version);
                 connection.execute_batch(&script).map_err(error)?;
             }
             _ => return Err(IndexError::Damaged("another version")),
         }
+        Ok(database)
+    }
+
+    /// Another connection to the same database, for writing.
+    pub fn writer(&self) -> Result<Self, IndexError> {
+        let connection = Connection::open(&self.path).map_err(|e| self.error(e))?;
+        let database = Self { connection, path: self.path.clone() };
+        database.configure()?;
         Ok(database)
     }
 
@@ -87,9 +100,8 @@ impl Database {
         connection
             .busy_timeout(Duration::from_secs(30))
             .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
-            .and_then(|()| connection.pragma_update(None, "cache_size", -4096))
+            .and_then(|()| connection.pragma_update(None, "cache_size", -CACHE_KIB))
             .and_then(|()| connection.pragma_update(None, "temp_store", "MEMORY"))
-            .and_then(|()| connection.pragma_update(None, "mmap_size", 256 << 20))
             .map_err(|e| self.error(e))?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(())

@@ -70,7 +70,9 @@ impl KeyFile {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent).map_err(io)?;
         let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(KeyFileError::Exists(path.into())),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(KeyFileError::Exists(path.into()));
+            }
             opened => opened.map_err(io)?,
         };
         file.write_all(render(secret).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;

@@ -10,7 +10,9 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
     /// There is no repository.
-    #[error("there is no repository in {0}. Create one with `homekeep init`, or name the right place with --repo")]
+    #[error(
+        "there is no repository in {0}. Create one with `homekeep init`, or name the right place with --repo"
+    )]
     Absent(String),
     /// There is one already.
     #[error("there is a repository in {0} already")]
@@ -57,8 +59,13 @@ pub enum RepoError {
     /// A chunk is in no segment.
     #[error("chunk {} is in no segment of the repository: data is missing", &.0.to_hex()[..16])]
     MissingChunk(ChunkId),
+    /// A tree or content list is not what the one that names it says.
+    #[error("tree {} contradicts the one that names it", &.0.to_hex()[..16])]
+    MalformedTree(ChunkId),
     /// A newer program maintains the repository in ways this one does not understand.
-    #[error("the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep")]
+    #[error(
+        "the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep"
+    )]
     Maintained(ObjectName),
     /// The store.
     #[error(transparent)]

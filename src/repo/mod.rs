@@ -2,6 +2,7 @@
 //! Knows how objects are found, trusted, read and written; not what a home is.
 
 mod error;
+mod image;
 mod inventory;
 mod reader;
 mod writer;
@@ -30,6 +31,8 @@ pub struct Repository {
     descriptor: Descriptor,
     cache: PathBuf,
     catalog: CatalogWriter,
+    /// The index began as an image that others made: what it says is there has to be looked for once.
+    is_adopted: bool,
 }
 
 /// What is decided when a repository is created.
@@ -45,7 +48,7 @@ pub struct CreateOptions {
 
 impl Default for CreateOptions {
     fn default() -> Self {
-        Self { chunker: ChunkerParameters::DEFAULT, block_len: 1 << 20, cost: Cost::DEFAULT }
+        Self { chunker: ChunkerParameters::DEFAULT, block_len: 2 << 20, cost: Cost::DEFAULT }
     }
 }
 
@@ -74,7 +77,8 @@ impl Repository {
         }
         let master = MasterKey(random_bytes()?);
         let keys = RepositoryKeys::derive(&master);
-        let slot = seal_slot(&master, secret, random_bytes()?, options.cost, Timestamp::now().as_second(), "init")?;
+        let slot =
+            seal_slot(&master, secret, random_bytes()?, options.cost, Timestamp::now().as_second(), "init")?;
         put_slot(store.as_ref(), &slot)?;
         let descriptor = Descriptor {
             repository_id: random_bytes()?,
@@ -108,8 +112,9 @@ impl Repository {
     ) -> Result<Self, RepoError> {
         let folder: String = descriptor.repository_id.iter().map(|b| format!("{b:02x}")).collect();
         let cache = cache.join(folder);
+        let is_adopted = image::adopt_image(store.as_ref(), &keys, &cache);
         let catalog = CatalogWriter::new(Catalog::open(&cache)?);
-        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog })
+        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog, is_adopted })
     }
 
     /// The repository's parameters.
@@ -190,7 +195,9 @@ fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
         let hash = Hash::of(&bytes);
         match Slot::from_bytes(&bytes) {
             Ok(slot) if listed.name.promised_hash() == Some(hash) => slots.push(KeySlot { hash, slot }),
-            Ok(_) => damaged = Some(RepoError::Damaged { name: listed.name, reason: "its hash is wrong".into() }),
+            Ok(_) => {
+                damaged = Some(RepoError::Damaged { name: listed.name, reason: "its hash is wrong".into() })
+            }
             Err(source) => damaged = Some(RepoError::Format { name: listed.name.to_string(), source }),
         }
     }

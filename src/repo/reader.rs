@@ -44,15 +44,20 @@ impl Reader {
         &self.catalog
     }
 
-    /// A chunk of file data, appended to `to`.
-    pub fn data(&mut self, id: &ChunkId, to: &mut Vec<u8>) -> Result<(), RepoError> {
+    /// Gives `use_bytes` a chunk of file data, of `length` bytes, once it is verified.
+    pub fn with_data<T>(
+        &mut self,
+        id: &ChunkId,
+        length: u64,
+        use_bytes: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, RepoError> {
         let (location, block) = self.find(id)?;
-        let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
-        if self.keys.chunk_id(bytes) != *id {
-            return Err(self.wrong_bytes(location.segment));
+        match slice(&block, &location) {
+            Some(bytes) if bytes.len() as u64 == length && self.keys.chunk_id(bytes) == *id => {
+                Ok(use_bytes(bytes))
+            }
+            _ => Err(self.wrong_bytes(location.segment)),
         }
-        to.extend_from_slice(bytes);
-        Ok(())
     }
 
     /// The name that all links to one inode share.
@@ -60,7 +65,17 @@ impl Reader {
         self.keys.link_group(device, inode, changed_ns)
     }
 
-    /// Whether `bytes`, found in an unpacked block, are the chunk of file data with this id.
+    /// A chunk of file data, appended to `to`.
+    pub fn data(&mut self, id: &ChunkId, to: &mut Vec<u8>) -> Result<(), RepoError> {
+        let (location, block) = self.find(id)?;
+        match slice(&block, &location) {
+            Some(bytes) if self.keys.chunk_id(bytes) == *id => to.extend_from_slice(bytes),
+            _ => return Err(self.wrong_bytes(location.segment)),
+        }
+        Ok(())
+    }
+
+    /// Whether `bytes` are the chunk of file data with this id.
     pub fn is_data(&self, id: &ChunkId, bytes: &[u8]) -> bool {
         self.keys.chunk_id(bytes) == *id
     }
@@ -69,7 +84,8 @@ impl Reader {
     pub fn tree(&mut self, id: &ChunkId) -> Result<TreeObject, RepoError> {
         let (location, block) = self.tree_bytes(id)?;
         let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
-        TreeObject::from_bytes(bytes).map_err(|source| RepoError::Format { name: format!("tree {id}"), source })
+        TreeObject::from_bytes(bytes)
+            .map_err(|source| RepoError::Format { name: format!("tree {id}"), source })
     }
 
     /// Every entry of a directory, in order of names. `visit` ends the listing with an error of its own.
@@ -86,7 +102,7 @@ impl Reader {
         };
         for (page, _) in pages {
             let TreeObject::Page(page) = self.tree(&page)? else {
-                return Err(malformed(id, "an index names an index").into());
+                return Err(RepoError::MalformedTree(page).into());
             };
             page.entries.into_iter().try_for_each(|entry| visit(self, entry))?;
         }
@@ -114,7 +130,7 @@ impl Reader {
                 Extent::Data { id, length } if content.depth > 0 => {
                     let list = self.list(id)?;
                     if list.depth + 1 != content.depth || list.size() != *length {
-                        return Err(malformed(id, "a list of another depth or size").into());
+                        return Err(RepoError::MalformedTree(*id).into());
                     }
                     self.extents(&list, visit)?;
                 }
@@ -183,7 +199,9 @@ impl Reader {
 
     fn wrong_bytes(&self, row: SegmentRow) -> RepoError {
         match self.catalog.segment(row) {
-            Ok(known) => RepoError::Damaged { name: known.name, reason: "a chunk's bytes do not have its id".into() },
+            Ok(known) => {
+                RepoError::Damaged { name: known.name, reason: "a chunk's bytes do not have its id".into() }
+            }
             Err(error) => error.into(),
         }
     }
@@ -192,11 +210,6 @@ impl Reader {
 /// Where `location` lies in its block; none when the index says nonsense.
 fn slice<'b>(block: &'b [u8], location: &Location) -> Option<&'b [u8]> {
     block.get(location.start as usize..)?.get(..location.length as usize)
-}
-
-fn malformed(id: &ChunkId, reason: &'static str) -> RepoError {
-    let source = crate::format::FormatError::Malformed { what: "tree", reason: reason.into() };
-    RepoError::Format { name: format!("tree {id}"), source }
 }
 
 /// The blocks unpacked last, up to [`CACHE_LEN`] bytes; the oldest goes first.

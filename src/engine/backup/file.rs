@@ -8,8 +8,8 @@ use crate::files::read::{OpenFile, Region};
 use crate::format::{Content, ContentList, Extent, ListBuilder};
 use crate::repo::{RepoError, WriteSession};
 
-/// Bytes read at once; several of the largest chunks, so that little is moved between reads.
-const BUFFER_LEN: usize = 4 << 20;
+/// Bytes read at once, at least two of the largest chunks, so that little is moved between reads.
+const BUFFER_LEN: usize = 2 << 20;
 
 /// What a file became.
 #[derive(Debug)]
@@ -92,7 +92,8 @@ impl<'a> FileSaver<'a> {
                 return Err(SaveError::Interrupted);
             }
             let wanted = (self.buffer.len() - filled).min(usize::try_from(end - at).unwrap_or(usize::MAX));
-            let read = file.read_at(&mut self.buffer[filled..filled + wanted], at).map_err(SaveError::Read)?;
+            let read =
+                file.read_at(&mut self.buffer[filled..filled + wanted], at).map_err(SaveError::Read)?;
             at += read as u64;
             filled += read;
             Meter::add(&self.meter.bytes_moved, read as u64);

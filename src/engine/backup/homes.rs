@@ -58,12 +58,14 @@ pub fn find(selection: &HomeSelection, users: &[Vec<u8>]) -> Result<Vec<FoundHom
 }
 
 fn under(folder: &Path) -> Result<Vec<FoundHome>, BackupError> {
-    let unreadable = |error: rustix::io::Errno| BackupError::Homes { path: folder.into(), source: error.into() };
+    let unreadable =
+        |error: rustix::io::Errno| BackupError::Homes { path: folder.into(), source: error.into() };
     let handle = walk::open_path(folder).map_err(unreadable)?;
     let folder_stat = walk::stat(&handle).map_err(unreadable)?;
     // Where others may create links, a link could lead anywhere.
     let trusts_links = folder_stat.mode & 0o022 == 0;
-    let listing = walk::list(&handle, &mut ListBuffer::default(), |name| name != b"lost+found").map_err(unreadable)?;
+    let listing =
+        walk::list(&handle, &mut ListBuffer::default(), |name| name != b"lost+found").map_err(unreadable)?;
     let mut homes = Vec::new();
     for entry in listing.entries {
         let path = folder.join(std::ffi::OsStr::from_bytes(&entry.name));
@@ -126,7 +128,9 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     let mut rest = field;
     while let [first, tail @ ..] = rest {
         let octal = (*first == b'\\').then(|| tail.get(..3)).flatten();
-        let code = octal.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|d| u8::from_str_radix(d, 8).ok());
+        let code = octal
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|d| u8::from_str_radix(d, 8).ok());
         match code {
             Some(byte) => {
                 bytes.push(byte);

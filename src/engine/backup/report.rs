@@ -61,6 +61,8 @@ pub struct BackupReport {
     pub problems: Vec<Problem>,
     /// Objects of the repository that could not be read. Snapshots that need them are damaged.
     pub damaged: Vec<RepoError>,
+    /// Why an image of the index that was due could not be published; the snapshot is not affected.
+    pub index_problem: Option<RepoError>,
     /// When the run began.
     pub started: Timestamp,
     /// When it ended.
@@ -81,7 +83,15 @@ impl BackupReport {
             problems.extend(lock(&home.problems).iter().cloned());
         }
         problems.sort_by(|a, b| (&a.user, &a.path).cmp(&(&b.user, &b.path)));
-        Self { outcome: Outcome::Unchanged { id: None }, homes, problems, damaged, started, finished: started }
+        Self {
+            outcome: Outcome::Unchanged { id: None },
+            homes,
+            problems,
+            damaged,
+            index_problem: None,
+            started,
+            finished: started,
+        }
     }
 
     /// Bytes of files that the repository did not have.
@@ -98,7 +108,8 @@ impl BackupReport {
 }
 
 fn home_report(record: &HomeRecord, walked: &[Arc<Home>]) -> HomeReport {
-    let mut report = HomeReport { record: record.clone(), files_read: 0, sockets: 0, excluded: 0, vanished: 0 };
+    let mut report =
+        HomeReport { record: record.clone(), files_read: 0, sockets: 0, excluded: 0, vanished: 0 };
     if let Some(home) = walked.iter().find(|home| home.user == record.user) {
         report.files_read = Meter::read(&home.totals.files_read);
         report.sockets = Meter::read(&home.totals.sockets);

@@ -105,7 +105,8 @@ impl SeenListing {
     }
 
     fn next_frame(&mut self) -> Option<()> {
-        let number = |at: usize| Some(u32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+        let number =
+            |at: usize| Some(u32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?) as usize);
         let (count, page_len) = (number(self.at)?, number(self.at + 4)?);
         let signatures_at = self.at + 8;
         let page_at = signatures_at.checked_add(count.checked_mul(SIGNATURE_LEN)?)?;
@@ -114,8 +115,10 @@ impl SeenListing {
         if page.entries.len() != count {
             return None;
         }
-        let signatures: Vec<_> =
-            signatures.chunks_exact(SIGNATURE_LEN).map(|s| Signature(s.try_into().expect("exact chunks"))).collect();
+        let signatures: Vec<_> = signatures
+            .chunks_exact(SIGNATURE_LEN)
+            .map(|s| Signature(s.try_into().expect("exact chunks")))
+            .collect();
         self.at = page_at + page_len;
         self.frame = signatures.into_iter().zip(page.entries);
         Some(())

@@ -101,7 +101,13 @@ impl Directory {
     }
 
     /// The subdirectory in place `index`.
-    pub fn child(self: &Arc<Self>, listed: &Listed, index: usize, scope: &Scope, previous: Option<ChunkId>) -> Arc<Self> {
+    pub fn child(
+        self: &Arc<Self>,
+        listed: &Listed,
+        index: usize,
+        scope: &Scope,
+        previous: Option<ChunkId>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             home: Arc::clone(&self.home),
             parent: Some((Arc::clone(self), index)),

@@ -24,13 +24,15 @@ use crate::files::read::{OpenError, OpenFile, xattrs_at, xattrs_of};
 use crate::files::rules::{MAX_IGNORE_BYTES, PatternFile, Scope, Verdict};
 use crate::files::walk::{self, ListBuffer, Listed, Stat};
 use crate::format::{Attributes, Content, Entry, EntryKind, Owner, PageBuilder, flags};
-use crate::index::{Seen, SeenDirectory, SeenRow};
+use crate::index::{HomeKey, Seen, SeenDirectory, SeenRow};
 use crate::repo::{Reader, RepoError, Repository, WriteSession, Writer};
 
 /// A file that changes while it is read is read so often before it is saved as it is.
 const ATTEMPTS: usize = 3;
 /// Times closer than this to the run are not trusted to change with the next write.
 const RACY_S: i64 = 2;
+/// Bytes of rows for the local index that a thread gathers.
+const ROWS_LEN: usize = 256 << 10;
 /// Read of a file that may mark its directory.
 const MARKER_LEN: usize = 4 << 10;
 
@@ -42,6 +44,9 @@ pub struct Walker<'a> {
     seen: Seen,
     saver: FileSaver<'a>,
     list_buffer: ListBuffer,
+    rows: Vec<SeenRow>,
+    rows_home: Option<HomeKey>,
+    rows_len: usize,
 }
 
 /// A regular file that was saved, or why it was not.
@@ -66,6 +71,9 @@ impl<'a> Walker<'a> {
             seen: seen.reader()?,
             saver: FileSaver::new(scan.chunker, scan.meter),
             list_buffer: ListBuffer::default(),
+            rows: Vec::new(),
+            rows_home: None,
+            rows_len: 0,
         })
     }
 
@@ -83,7 +91,28 @@ impl<'a> Walker<'a> {
                 return Err(error);
             }
         }
+        self.flush_rows()?;
         Ok(self.session.flush()?)
+    }
+
+    /// Gathers rows, so that threads seldom wait for the database.
+    fn keep_row(&mut self, home: HomeKey, row: SeenRow) -> Result<(), BackupError> {
+        if self.rows_home != Some(home) || self.rows_len >= ROWS_LEN {
+            self.flush_rows()?;
+            self.rows_home = Some(home);
+        }
+        self.rows_len += row.entries.len();
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn flush_rows(&mut self) -> Result<(), BackupError> {
+        if let Some(home) = self.rows_home {
+            lock(self.scan.rows).put(home, &self.rows)?;
+        }
+        self.rows.clear();
+        self.rows_len = 0;
+        Ok(())
     }
 
     /// The first visit: what is there, did it change, which subdirectories are to come.
@@ -106,7 +135,9 @@ impl<'a> Walker<'a> {
                 if error == Errno::NOENT {
                     Meter::add(&directory.home.totals.vanished, 1);
                 } else {
-                    directory.home.problem(directory.path_of(b""), ProblemKind::Unreadable(error.to_string()));
+                    directory
+                        .home
+                        .problem(directory.path_of(b""), ProblemKind::Unreadable(error.to_string()));
                 }
                 self.hand_up(directory, None)
             }
@@ -115,7 +146,10 @@ impl<'a> Walker<'a> {
     }
 
     #[allow(clippy::type_complexity)]
-    fn look(&mut self, directory: &Arc<Directory>) -> Result<(Visit, Vec<Arc<Directory>>, Arc<OwnedFd>), LookError> {
+    fn look(
+        &mut self,
+        directory: &Arc<Directory>,
+    ) -> Result<(Visit, Vec<Arc<Directory>>, Arc<OwnedFd>), LookError> {
         let home = &directory.home;
         let handle = directory.open().map_err(LookError::Unreadable)?;
         let xattrs = xattrs_of(&*handle).map_err(LookError::Unreadable)?;
@@ -141,9 +175,11 @@ impl<'a> Walker<'a> {
         visit.entries = self.wanted(directory, &scope, listing.entries);
         visit.digest = digest(&visit.entries);
         if let Some(key) = home.seen {
-            visit.seen = self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
+            visit.seen =
+                self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
         }
-        visit.is_same = visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest) && !visit.is_incomplete;
+        visit.is_same =
+            visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest) && !visit.is_incomplete;
         let children = self.children(directory, &mut visit, &scope)?;
         if visit.is_same && children.is_empty() {
             visit.entries = Vec::new();
@@ -211,7 +247,9 @@ impl<'a> Walker<'a> {
     ) -> Result<Vec<Arc<Directory>>, LookError> {
         let subdirectories: Vec<&Listed> = visit.entries.iter().filter(|e| e.stat.kind.is_dir()).collect();
         let mut previous = match (&visit.seen, directory.previous) {
-            (None, Some(tree)) if !subdirectories.is_empty() => Some(Prior::tree(&mut self.reader, tree).map_err(fatal)?),
+            (None, Some(tree)) if !subdirectories.is_empty() => {
+                Some(Prior::tree(&mut self.reader, tree).map_err(fatal)?)
+            }
             _ => None,
         };
         let mut children = Vec::with_capacity(subdirectories.len());
@@ -221,10 +259,12 @@ impl<'a> Walker<'a> {
                 continue;
             }
             let tree = match &mut previous {
-                Some(prior) => match prior.take(&listed.name, &mut self.reader).map_err(fatal)?.map(|(_, e)| e.kind) {
-                    Some(EntryKind::Directory(tree)) => Some(tree),
-                    _ => None,
-                },
+                Some(prior) => {
+                    match prior.take(&listed.name, &mut self.reader).map_err(fatal)?.map(|(_, e)| e.kind) {
+                        Some(EntryKind::Directory(tree)) => Some(tree),
+                        _ => None,
+                    }
+                }
                 None => None,
             };
             children.push(directory.child(listed, visit.children.len(), scope, tree));
@@ -274,11 +314,13 @@ impl<'a> Walker<'a> {
         let home = &directory.home;
         Meter::add(&home.totals.directories, 1);
         let place = (directory.stat.device, directory.stat.inode);
-        let all_same = visit.is_same && visit.children.iter().all(|c| c.outcome.as_ref().is_some_and(|o| o.is_same));
+        let all_same =
+            visit.is_same && visit.children.iter().all(|c| c.outcome.as_ref().is_some_and(|o| o.is_same));
         if let Some(seen) = visit.seen.take_if(|_| all_same) {
             self.count(directory, seen.files, seen.bytes);
-            lock(&home.unchanged).push(place);
-            let outcome = Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };
+            lock(&home.visited).push(place);
+            let outcome =
+                Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };
             return Ok(Some(outcome));
         }
         let handle = match directory.open() {
@@ -296,7 +338,9 @@ impl<'a> Walker<'a> {
         }
         self.count(directory, row.seen.files, row.seen.bytes);
         let tree = row.seen.tree;
-        lock(&home.rows).push(row);
+        lock(&home.visited).push(place);
+        home.has_new_rows.store(true, Ordering::Relaxed);
+        self.keep_row(home.rows, row)?;
         Ok(Some(Outcome { tree, is_same: previous_tree == Some(tree), stat, xattrs: visit.xattrs }))
     }
 
@@ -375,7 +419,8 @@ impl<'a> Walker<'a> {
                 outcome
             }
             None => {
-                let tree = PageBuilder::new(0).finish(&mut |bytes: Vec<u8>| self.session.tree(&bytes).map(|s| s.id))?;
+                let tree = PageBuilder::new(0)
+                    .finish(&mut |bytes: Vec<u8>| self.session.tree(&bytes).map(|s| s.id))?;
                 Outcome { tree, is_same: false, stat: listed.stat, xattrs: Vec::new() }
             }
         };
@@ -430,7 +475,8 @@ impl<'a> Walker<'a> {
             Some(signature) => (signature == Signature::of(stat)).then_some((signature, entry)),
             None if stat.kind.is_file() && entry.attributes.flags == 0 => {
                 let xattrs = xattrs_at(handle, name).ok()?;
-                let attributes = Attributes { xattrs, link_group: self.link_group(stat), flags: 0 };
+                let attributes =
+                    Attributes { xattrs, link_group: self.link_group(stat), ..Attributes::default() };
                 let signature = self.signature(stat);
                 Some((signature, self.entry(name, stat, entry.kind, attributes)))
             }
@@ -467,7 +513,7 @@ impl<'a> Walker<'a> {
             Ok(xattrs) => xattrs,
             Err(error) => return Ok(self.unreadable(directory, name, error)),
         };
-        let attributes = Attributes { xattrs, link_group: self.link_group(stat), flags: 0 };
+        let attributes = Attributes { xattrs, link_group: self.link_group(stat), ..Attributes::default() };
         Ok(Some((self.signature(stat), self.entry(name, stat, kind, attributes))))
     }
 
@@ -502,10 +548,12 @@ impl<'a> Walker<'a> {
                 Ok(xattrs) => SavedContent { content, flags: 0, stat: *stat, xattrs },
                 Err(error) => return Ok(self.unreadable(directory, name, error)),
             },
-            None if self.is_live_database(listed, names) => match self.copy_database(directory, handle, listed)? {
-                Some(saved) => saved,
-                None => return Ok(None),
-            },
+            None if self.is_live_database(listed, names) => {
+                match self.copy_database(directory, handle, listed)? {
+                    Some(saved) => saved,
+                    None => return Ok(None),
+                }
+            }
             None => match self.read_file(directory, handle, name)? {
                 Some(saved) => saved,
                 None => return Ok(None),
@@ -517,7 +565,8 @@ impl<'a> Walker<'a> {
         }
         let signature = if saved.flags == 0 { self.signature(&saved.stat) } else { Signature::NONE };
         let link_group = self.link_group(&saved.stat);
-        let attributes = Attributes { xattrs: saved.xattrs, link_group, flags: saved.flags };
+        let attributes =
+            Attributes { xattrs: saved.xattrs, link_group, flags: saved.flags, ..Attributes::default() };
         Ok(Some((signature, self.entry(name, &saved.stat, EntryKind::File(saved.content), attributes))))
     }
 
@@ -579,7 +628,8 @@ impl<'a> Walker<'a> {
     ) -> Result<Option<SavedContent>, BackupError> {
         let Listed { name, stat } = listed;
         let account = self.scan.owners.account(stat.uid, stat.gid);
-        let is_database = read_start(handle, name, live_sqlite::MAGIC.len()).as_deref() == Some(&live_sqlite::MAGIC[..]);
+        let is_database =
+            read_start(handle, name, live_sqlite::MAGIC.len()).as_deref() == Some(&live_sqlite::MAGIC[..]);
         if !is_database {
             return self.read_file(directory, handle, name);
         }
@@ -587,7 +637,8 @@ impl<'a> Walker<'a> {
         let copy = match directory.home.copy_limits() {
             Some(limits) => {
                 let name = OsStr::from_bytes(name);
-                live_sqlite::copy(handle.as_fd(), name, account, &limits, &self.scan.scratch).map_err(|e| e.to_string())
+                live_sqlite::copy(handle.as_fd(), name, account, &limits, &self.scan.scratch)
+                    .map_err(|e| e.to_string())
             }
             None => Err("the home's databases took too long".into()),
         };
@@ -651,10 +702,21 @@ struct ListingSaver {
 
 impl ListingSaver {
     fn new(entries: usize, digest: [u8; 16]) -> Self {
-        Self { pages: PageBuilder::new(entries), seen: SeenListingWriter::default(), digest, files: 0, bytes: 0 }
+        Self {
+            pages: PageBuilder::new(entries),
+            seen: SeenListingWriter::default(),
+            digest,
+            files: 0,
+            bytes: 0,
+        }
     }
 
-    fn push(&mut self, signature: Signature, entry: Entry, session: &mut WriteSession) -> Result<(), RepoError> {
+    fn push(
+        &mut self,
+        signature: Signature,
+        entry: Entry,
+        session: &mut WriteSession,
+    ) -> Result<(), RepoError> {
         if signature == Signature::NONE {
             self.digest = [0; 16];
         }
@@ -668,7 +730,8 @@ impl ListingSaver {
 
     fn finish(self, directory: &Directory, session: &mut WriteSession) -> Result<SeenRow, BackupError> {
         let tree = self.pages.finish(&mut |bytes: Vec<u8>| session.tree(&bytes).map(|s| s.id))?;
-        let seen = SeenDirectory { digest: self.digest, tree, files: self.files, bytes: self.bytes, problems: 0 };
+        let seen =
+            SeenDirectory { digest: self.digest, tree, files: self.files, bytes: self.bytes, problems: 0 };
         let (device, inode) = (directory.stat.device, directory.stat.inode);
         Ok(SeenRow { device, inode, seen, entries: self.seen.finish() })
     }

@@ -1,0 +1,161 @@
+//! Brings homes, directories or files of a snapshot back: plan, then apply.
+//!
+//! The plan is made directory by directory, in portions, so that memory stays bounded: directories
+//! are made at once, files are gathered and sorted by where their bytes lie, so that each block is
+//! read and opened once. Then the portion's files are written by several threads. Hard links follow,
+//! and last, deepest first, the directories get their owner, mode and times.
+//!
+//! Nothing is deleted unless asked, nothing newer than the snapshot is overwritten unless asked, and
+//! what is done is told to a visitor before it is done, so that a dry run prints exactly the plan.
+
+mod apply;
+mod decide;
+mod error;
+mod plan;
+mod prime;
+mod report;
+mod verify;
+
+use std::path::PathBuf;
+
+pub use decide::Overwrite;
+pub use error::RestoreError;
+pub use report::{Action, Change, RestoreReport};
+
+use super::{Meter, Problem};
+use crate::codec::Hash;
+use crate::files::metadata::SetuidPolicy;
+use crate::files::owners::{OwnerMap, OwnerMatch, Owners};
+use crate::files::place::{IfMissing, Place};
+use crate::files::rules::RuleOptions;
+use crate::format::Entry;
+use crate::repo::Repository;
+
+/// One tree to bring back.
+#[derive(Debug, Clone)]
+pub struct RestoreSource {
+    /// The user whose home it is or is part of.
+    pub user: Vec<u8>,
+    /// Where it is in the home; empty for the whole home.
+    pub path: Vec<u8>,
+    /// The home's directory, a directory in it, or a single entry.
+    pub entry: Entry,
+    /// The home's own directory.
+    pub home: Entry,
+    /// Where the home was.
+    pub home_path: PathBuf,
+    /// The commit that has it.
+    pub commit: Hash,
+    /// When the snapshot was taken, milliseconds since 1970.
+    pub time_ms: i64,
+}
+
+/// Where trees come back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreTarget {
+    /// Each home below this directory, under its user's name.
+    PerUser(PathBuf),
+    /// The contents of the one tree directly into this directory.
+    Contents(PathBuf),
+    /// Where they were.
+    InPlace,
+}
+
+/// How to restore.
+#[derive(Debug, Clone)]
+pub struct RestoreOptions {
+    /// Where to.
+    pub target: RestoreTarget,
+    /// What to do with files that are there.
+    pub overwrite: Overwrite,
+    /// Remove what the snapshot does not have.
+    pub delete: bool,
+    /// Only tell what would be done.
+    pub dry_run: bool,
+    /// Read everything back afterwards and compare.
+    pub verify: bool,
+    /// Only what matches one of these, in the syntax of excludes; everything if empty.
+    pub includes: Vec<String>,
+    /// Nothing that matches these.
+    pub excludes: Vec<String>,
+    /// Other owners than the recorded ones.
+    pub owner_map: OwnerMap,
+    /// Whether names or numbers decide who owns what.
+    pub owner_match: OwnerMatch,
+    /// Whether owners come back at all; without root they cannot.
+    pub owners: bool,
+    /// What becomes of setuid bits.
+    pub setuid: SetuidPolicy,
+    /// Bring back device files.
+    pub devices: bool,
+    /// The logical machine, for the local index.
+    pub source: String,
+    /// Threads that write.
+    pub threads: usize,
+}
+
+/// Restores trees one after the other. A file's failure is noted and the rest goes on; an error of the
+/// repository or of the target itself ends the run, and running it again goes on where it ended.
+pub fn restore(
+    repository: &Repository,
+    sources: &[RestoreSource],
+    options: &RestoreOptions,
+    meter: &Meter,
+    visit: &mut (dyn FnMut(&Change<'_>) + Send),
+) -> Result<RestoreReport, RestoreError> {
+    let owners = Owners::new();
+    let mut report = RestoreReport::default();
+    let excludes = RuleOptions { default_excludes: false, ignore_file_name: None, ..RuleOptions::default() };
+    let context = plan::Context {
+        options,
+        owners: &owners,
+        meter,
+        includes: plan::includes(&options.includes)?,
+        excludes: crate::files::rules::Rules::new(&RuleOptions {
+            excludes: options.excludes.clone(),
+            ..excludes
+        })?,
+    };
+    for source in sources {
+        if meter.is_interrupted() {
+            return Err(RestoreError::Interrupted);
+        }
+        restore_one(repository, source, &context, visit, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn restore_one(
+    repository: &Repository,
+    source: &RestoreSource,
+    context: &plan::Context<'_>,
+    visit: &mut (dyn FnMut(&Change<'_>) + Send),
+    report: &mut RestoreReport,
+) -> Result<(), RestoreError> {
+    let root = plan::Root::open(source, context.options)?;
+    let mut restorer = apply::Restorer::new(repository, source, context, root)?;
+    restorer.run(visit, report)?;
+    if context.options.dry_run {
+        return Ok(());
+    }
+    if context.options.verify {
+        verify::verify(repository, source, restorer.root(), context, report)?;
+    }
+    prime::prime(repository, source, restorer.root(), context)
+}
+
+/// Opens a directory that the administrator named.
+fn open_target(path: &std::path::Path) -> Result<Place, RestoreError> {
+    Place::open_target(path, IfMissing::Create)
+        .map_err(|source| RestoreError::Target { path: path.into(), source })
+}
+
+/// A problem with an entry of this tree.
+fn problem(source: &RestoreSource, path: &[u8], kind: super::ProblemKind) -> Problem {
+    let mut full = source.path.clone();
+    if !full.is_empty() && !path.is_empty() {
+        full.push(b'/');
+    }
+    full.extend_from_slice(path);
+    Problem { user: source.user.clone(), path: full, kind }
+}

@@ -1,0 +1,359 @@
+//! Does what the plan says: writes a portion's files with several threads, then links, and last the
+//! metadata of directories.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::plan::{Context, Job, PlannedDirectory, Planner, Root, chain, open, path, unless_full};
+use super::report::{Change, RestoreReport};
+use super::{RestoreError, RestoreSource, problem};
+use crate::engine::{Meter, Problem, ProblemKind};
+use crate::files::metadata::{EntryMeta, MetadataProblem};
+use crate::files::place::{Device, FileId, Original, Place, PlaceError, Placement};
+use crate::format::{EntryKind, Extent};
+use crate::repo::{Reader, RepoError, Repository};
+
+/// Jobs planned before they are done: enough for neighbours to meet, few enough to hold.
+const PORTION: usize = 200_000;
+/// Jobs a thread takes at once; neighbours share blocks.
+const BATCH: usize = 64;
+/// Bytes of files a thread takes at once.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Directories a thread keeps open.
+const OPEN_DIRECTORIES: usize = 64;
+
+/// Restores one tree.
+pub struct Restorer<'a> {
+    repository: &'a Repository,
+    planner: Planner<'a>,
+    /// First names of files with several, by link group.
+    first_names: HashMap<[u8; 16], FirstName>,
+}
+
+/// Where the first name of a file stands.
+#[derive(Clone)]
+struct FirstName {
+    directory: usize,
+    name: Vec<u8>,
+    id: FileId,
+}
+
+impl<'a> Restorer<'a> {
+    pub fn new(
+        repository: &'a Repository,
+        source: &'a RestoreSource,
+        context: &'a Context<'a>,
+        root: Root,
+    ) -> Result<Self, RestoreError> {
+        let planner = Planner::new(source, context, root, repository.reader()?);
+        Ok(Self { repository, planner, first_names: HashMap::new() })
+    }
+
+    /// The directory that has the tree's contents.
+    pub fn root(&self) -> &Root {
+        &self.planner.root
+    }
+
+    /// Plans and applies until everything is done.
+    pub fn run(
+        &mut self,
+        visit: &mut (dyn FnMut(&Change<'_>) + Send),
+        report: &mut RestoreReport,
+    ) -> Result<(), RestoreError> {
+        report.trees += 1;
+        loop {
+            let is_more = self.planner.advance(PORTION, visit, report)?;
+            self.write_jobs(report)?;
+            if !is_more {
+                break;
+            }
+        }
+        if self.planner.context.options.dry_run {
+            return Ok(());
+        }
+        self.make_links(report)?;
+        self.finish_directories(report)?;
+        report.owner_notes.append(&mut self.planner.owner_notes);
+        Ok(())
+    }
+
+    /// Writes the planned files, in the order in which their bytes lie.
+    fn write_jobs(&mut self, report: &mut RestoreReport) -> Result<(), RestoreError> {
+        let mut jobs = std::mem::take(&mut self.planner.jobs);
+        jobs.sort_by_key(|job| job.location.map(|l| (l.segment, l.block, l.start)));
+        let metas: Vec<EntryMeta> = jobs.iter().map(|job| self.planner.meta(&job.entry)).collect();
+        let batches = Batches { jobs: &jobs, next: AtomicUsize::new(0) };
+        let threads = self.planner.context.options.threads.max(1);
+        let writers: Vec<_> = (0..threads)
+            .map(|_| Ok(Writer::new(&self.planner, self.repository.reader()?, &metas)))
+            .collect::<Result<_, RepoError>>()?;
+        let done = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                writers.into_iter().map(|writer| scope.spawn(|| writer.run(&batches))).collect();
+            threads.into_iter().map(|t| t.join().unwrap_or(Err(RestoreError::Panicked))).collect::<Vec<_>>()
+        });
+        for result in done {
+            let written = result?;
+            report.problems.extend(written.problems);
+            self.first_names.extend(written.first_names);
+        }
+        Ok(())
+    }
+
+    /// Makes the further names of files. Where a link cannot be made, the file is written once more.
+    fn make_links(&mut self, report: &mut RestoreReport) -> Result<(), RestoreError> {
+        let links = std::mem::take(&mut self.planner.links);
+        let mut copies = Vec::new();
+        for job in links {
+            let first =
+                job.entry.attributes.link_group.and_then(|group| self.first_names.get(&group).cloned());
+            let Some(first) = first else {
+                copies.push(job);
+                continue;
+            };
+            let linked = self.link(&job, &first);
+            match linked {
+                Ok(()) => Meter::add(&self.planner.context.meter.files, 1),
+                Err(PlaceError::LinkRefused { .. } | PlaceError::Swapped { .. }) => copies.push(job),
+                Err(error) => {
+                    let path = self.planner.path(Some(job.directory), &job.entry.name);
+                    let kind = ProblemKind::Unrestored(unless_full(error)?);
+                    report.problems.push(problem(self.planner.source, &path, kind));
+                }
+            }
+        }
+        self.planner.jobs = copies;
+        self.write_jobs(report)
+    }
+
+    fn link(&self, job: &Job, first: &FirstName) -> Result<(), PlaceError> {
+        let open = |directory| match self.planner.open(directory) {
+            Ok(place) => Ok(place),
+            Err(RestoreError::Target { source, .. }) => Err(source),
+            Err(_) => Err(PlaceError::NotADirectory { name: String::new() }),
+        };
+        let (from, to) = (open(first.directory)?, open(job.directory)?);
+        let original = Original { place: &from, name: &first.name, id: first.id };
+        to.hard_link(original, &job.entry.name, job.placement)
+    }
+
+    /// Gives directories their metadata, deepest first: what is made in them would change their time.
+    fn finish_directories(&mut self, report: &mut RestoreReport) -> Result<(), RestoreError> {
+        for index in (0..self.planner.directories.len()).rev() {
+            let directory = &self.planner.directories[index];
+            if !directory.is_wanted || directory.made.is_none() || !directory.entry.is_directory() {
+                continue;
+            }
+            let entry = directory.entry.clone();
+            let meta = self.planner.meta(&entry);
+            match self.planner.open(index) {
+                Ok(place) => {
+                    for error in place.finish_directory(&meta) {
+                        let path = self.planner.path(Some(index), b"");
+                        report.problems.push(problem(self.planner.source, &path, attribute(&error)));
+                    }
+                }
+                Err(error) => {
+                    let path = self.planner.path(Some(index), b"");
+                    let kind = ProblemKind::Unrestored(chain(&error));
+                    report.problems.push(problem(self.planner.source, &path, kind));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn attribute(error: &MetadataProblem) -> ProblemKind {
+    ProblemKind::Attribute(chain(error))
+}
+
+/// Hands out neighbouring jobs.
+struct Batches<'j> {
+    jobs: &'j [Job],
+    next: AtomicUsize,
+}
+
+impl<'j> Batches<'j> {
+    /// The next jobs with the index of the first; none when all are taken.
+    fn take(&self) -> Option<(usize, &'j [Job])> {
+        let mut start = self.next.load(Ordering::Relaxed);
+        loop {
+            let end = start + batch_len(&self.jobs[start.min(self.jobs.len())..]);
+            if end == start {
+                return None;
+            }
+            match self.next.compare_exchange_weak(start, end, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some((start, &self.jobs[start..end])),
+                Err(moved) => start = moved,
+            }
+        }
+    }
+}
+
+/// A batch ends after so many jobs or bytes, but not within a block: no block is opened twice.
+fn batch_len(jobs: &[Job]) -> usize {
+    let (mut length, mut bytes) = (0, 0);
+    let block = |job: &Job| job.location.map(|l| (l.segment, l.block));
+    while let Some(job) = jobs.get(length) {
+        let is_full = length >= BATCH || bytes >= BATCH_BYTES;
+        let continues = length > 0 && block(job).is_some() && block(job) == block(&jobs[length - 1]);
+        if is_full && !continues {
+            break;
+        }
+        bytes += job.entry.size();
+        length += 1;
+    }
+    length
+}
+
+/// What one thread did.
+#[derive(Default)]
+struct Written {
+    problems: Vec<Problem>,
+    first_names: Vec<([u8; 16], FirstName)>,
+}
+
+/// One writing thread.
+struct Writer<'p> {
+    directories: &'p [PlannedDirectory],
+    root: &'p Root,
+    source: &'p RestoreSource,
+    meter: &'p Meter,
+    metas: &'p [EntryMeta],
+    reader: Reader,
+    places: HashMap<usize, Place>,
+    written: Written,
+}
+
+/// Why one entry was not written.
+enum JobError {
+    Place(PlaceError),
+    Restore(RestoreError),
+    Data(RepoError),
+}
+
+impl From<PlaceError> for JobError {
+    fn from(error: PlaceError) -> Self {
+        Self::Place(error)
+    }
+}
+
+impl From<RepoError> for JobError {
+    fn from(error: RepoError) -> Self {
+        Self::Data(error)
+    }
+}
+
+impl<'p> Writer<'p> {
+    fn new(planner: &'p Planner<'_>, reader: Reader, metas: &'p [EntryMeta]) -> Self {
+        Self {
+            directories: &planner.directories,
+            root: &planner.root,
+            source: planner.source,
+            meter: planner.context.meter,
+            metas,
+            reader,
+            places: HashMap::new(),
+            written: Written::default(),
+        }
+    }
+
+    fn run(mut self, batches: &Batches<'_>) -> Result<Written, RestoreError> {
+        while let Some((start, jobs)) = batches.take() {
+            for (index, job) in jobs.iter().enumerate() {
+                if self.meter.is_interrupted() {
+                    return Err(RestoreError::Interrupted);
+                }
+                self.job(job, start + index)?;
+            }
+        }
+        Ok(self.written)
+    }
+
+    fn job(&mut self, job: &Job, index: usize) -> Result<(), RestoreError> {
+        let why = match self.write(job, &self.metas[index].clone()) {
+            Ok(problems) => {
+                Meter::add(&self.meter.files, 1);
+                for error in problems {
+                    self.problem(job, attribute(&error));
+                }
+                return Ok(());
+            }
+            Err(JobError::Place(error)) => unless_full(error)?,
+            Err(JobError::Restore(RestoreError::Target { source, .. })) => unless_full(source)?,
+            Err(JobError::Restore(error)) => return Err(error),
+            // Damage costs the files it is in, and no others.
+            Err(JobError::Data(error)) => chain(&error),
+        };
+        self.problem(job, ProblemKind::Unrestored(why));
+        Ok(())
+    }
+
+    fn problem(&mut self, job: &Job, kind: ProblemKind) {
+        let path = path(self.directories, Some(job.directory), &job.entry.name);
+        self.written.problems.push(problem(self.source, &path, kind));
+    }
+
+    fn write(&mut self, job: &Job, meta: &EntryMeta) -> Result<Vec<MetadataProblem>, JobError> {
+        let place = self.place(job.directory).map_err(JobError::Restore)?;
+        let (name, placement) = (&job.entry.name[..], job.placement);
+        Ok(match &job.entry.kind {
+            EntryKind::File(_) => return self.file(job, &place, placement, meta),
+            EntryKind::Symlink(target) => place.symlink(name, target, placement, meta)?,
+            EntryKind::Fifo => place.fifo(name, placement, meta)?,
+            EntryKind::CharDevice(number) => {
+                place.device(name, Device::Character(*number), placement, meta)?
+            }
+            EntryKind::BlockDevice(number) => place.device(name, Device::Block(*number), placement, meta)?,
+            EntryKind::Directory(_) => Vec::new(),
+        })
+    }
+
+    /// Writes a file. Every chunk is verified before its bytes are written.
+    fn file(
+        &mut self,
+        job: &Job,
+        place: &Place,
+        placement: Placement,
+        meta: &EntryMeta,
+    ) -> Result<Vec<MetadataProblem>, JobError> {
+        let EntryKind::File(content) = &job.entry.kind else { return Ok(Vec::new()) };
+        let file = place.create_file(&job.entry.name, placement)?;
+        let (mut at, mut ends_in_hole) = (0, false);
+        let meter = self.meter;
+        self.reader.extents(content, &mut |reader, extent| {
+            ends_in_hole = matches!(extent, Extent::Hole { .. });
+            if let Extent::Data { id, length } = extent {
+                reader.with_data(&id, length, |bytes| file.write_at(bytes, at))??;
+                Meter::add(&meter.bytes_moved, length);
+                Meter::add(&meter.bytes, length);
+            }
+            at += extent.length();
+            Ok::<_, JobError>(())
+        })?;
+        if ends_in_hole {
+            file.set_len(at)?;
+        }
+        let id = if job.entry.attributes.link_group.is_some() { Some(file.id()?) } else { None };
+        let problems = file.finish(meta)?;
+        if let (Some(group), Some(id)) = (job.entry.attributes.link_group, id) {
+            let first = FirstName { directory: job.directory, name: job.entry.name.clone(), id };
+            self.written.first_names.push((group, first));
+        }
+        Ok(problems)
+    }
+
+    /// The open directory a job goes into.
+    fn place(&mut self, directory: usize) -> Result<Place, RestoreError> {
+        if let Some(place) = self.places.get(&directory) {
+            return Ok(place.clone());
+        }
+        let place = open(self.directories, self.root, directory)?;
+        if self.places.len() >= OPEN_DIRECTORIES {
+            self.places.clear();
+        }
+        self.places.insert(directory, place.clone());
+        Ok(place)
+    }
+}

@@ -1,0 +1,132 @@
+//! Tells the local index what a restored home looks like, so that the next backup reads nothing.
+//!
+//! Every start of an ephemeral node is a restore: without this, the first backup after each would
+//! read every file again, since inodes and change times are all new. Nothing is taken on trust: only
+//! an entry that stands there with the kind, size and modification time of the snapshot's counts as
+//! seen, and a directory counts as unchanged only if all of its entries do and nothing else is in it.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::plan::{Context, Root};
+use super::{RestoreError, RestoreSource, RestoreTarget};
+use crate::codec::ChunkId;
+use crate::engine::backup::seen_listing::{SeenListingWriter, Signature, digest};
+use crate::files::place::Place;
+use crate::files::walk::{self, ListBuffer, Listed};
+use crate::format::{Entry, EntryKind};
+use crate::index::{HomeKey, Seen, SeenDirectory, SeenRow, SeenWriter};
+use crate::repo::{Reader, Repository};
+
+/// Primes the index with a whole home that came back to where it was, or where it will be backed up from.
+pub fn prime(
+    repository: &Repository,
+    source: &RestoreSource,
+    root: &Root,
+    context: &Context<'_>,
+) -> Result<(), RestoreError> {
+    let Some(place) = root.place.clone() else { return Ok(()) };
+    let seen = Seen::open(repository.cache())?;
+    let is_known = seen.home(&context.options.source, &source.user)?.is_some();
+    if !source.path.is_empty() || (is_known && !is_home(source, &context.options.target)) {
+        return Ok(());
+    }
+    let EntryKind::Directory(tree) = source.entry.kind else { return Ok(()) };
+    let mut rows = seen.writer()?;
+    let home = rows.home(&context.options.source, &source.user)?;
+    let mut primer = Primer {
+        reader: repository.reader()?,
+        buffer: ListBuffer::default(),
+        rows,
+        home,
+        visited: Vec::new(),
+    };
+    let mut stack = vec![(place, tree)];
+    while let Some((place, tree)) = stack.pop() {
+        primer.directory(&place, tree, &mut stack)?;
+    }
+    primer.rows.finish_home(home, &source.commit, &primer.visited)?;
+    Ok(primer.rows.commit()?)
+}
+
+/// Whether the target is the home itself.
+fn is_home(source: &RestoreSource, target: &RestoreTarget) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let same = |path: &Path| path.canonicalize().is_ok_and(|path| path == source.home_path);
+    match target {
+        RestoreTarget::InPlace => true,
+        RestoreTarget::PerUser(path) => same(&path.join(std::ffi::OsStr::from_bytes(&source.user))),
+        RestoreTarget::Contents(path) => same(path),
+    }
+}
+
+struct Primer {
+    reader: Reader,
+    buffer: ListBuffer,
+    rows: SeenWriter,
+    home: HomeKey,
+    visited: Vec<(u64, u64)>,
+}
+
+impl Primer {
+    /// Compares one directory with its tree; subdirectories that both have come next.
+    fn directory(
+        &mut self,
+        place: &Place,
+        tree: ChunkId,
+        stack: &mut Vec<(Place, ChunkId)>,
+    ) -> Result<(), RestoreError> {
+        let (Ok(listing), Ok(stat)) =
+            (walk::list(place.as_fd(), &mut self.buffer, |_| true), walk::stat(place.as_fd()))
+        else {
+            return Ok(());
+        };
+        let mut there = listing.entries.iter().peekable();
+        let mut writer = SeenListingWriter::default();
+        let mut is_same = true;
+        let (mut files, mut bytes) = (0, 0);
+        self.reader.entries(&tree, |_, entry| {
+            while there.next_if(|l| *l.name < *entry.name).is_some() {
+                is_same = false;
+            }
+            let listed = there.next_if(|l| *l.name == *entry.name);
+            let signature =
+                listed.filter(|l| is_restored(&entry, l)).map_or(Signature::NONE, |l| Signature::of(&l.stat));
+            is_same &= signature != Signature::NONE;
+            if let (EntryKind::Directory(tree), Some(_)) = (&entry.kind, listed)
+                && let Ok(next) = place.open_directory(&entry.name)
+            {
+                stack.push((next, *tree));
+            }
+            if matches!(entry.kind, EntryKind::File(_)) {
+                files += 1;
+                bytes += entry.size();
+            }
+            writer.push(signature, entry);
+            Ok::<_, RestoreError>(())
+        })?;
+        is_same &= there.next().is_none();
+        let digest = if is_same { digest(&listing.entries) } else { [0; 16] };
+        let seen = SeenDirectory { digest, tree, files, bytes, problems: 0 };
+        let row = SeenRow { device: stat.device, inode: stat.inode, seen, entries: writer.finish() };
+        self.visited.push((row.device, row.inode));
+        Ok(self.rows.put(self.home, &[row])?)
+    }
+}
+
+/// Whether what stands there is the entry, as far as a stat tells. Marked files are read again.
+fn is_restored(entry: &Entry, listed: &Listed) -> bool {
+    let stat = &listed.stat;
+    let is_same_kind = match entry.kind {
+        EntryKind::File(_) => stat.kind.is_file() && entry.size() == stat.size,
+        EntryKind::Directory(_) => return stat.kind.is_dir() && entry.mode == stat.mode,
+        EntryKind::Symlink(_) => stat.kind.is_symlink(),
+        EntryKind::Fifo => stat.kind.is_fifo(),
+        EntryKind::CharDevice(_) => stat.kind.is_char_device(),
+        EntryKind::BlockDevice(_) => stat.kind.is_block_device(),
+    };
+    let is_same_mode = stat.kind.is_symlink() || entry.mode == stat.mode;
+    let is_same_owner = (entry.owner.uid, entry.owner.gid) == (stat.uid, stat.gid);
+    let is_same_time = (entry.mtime_s, entry.mtime_ns) == stat.mtime;
+    is_same_kind && is_same_mode && is_same_owner && is_same_time && entry.attributes.flags == 0
+}

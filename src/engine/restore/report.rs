@@ -1,0 +1,85 @@
+//! What a restore does, one change at a time, and what it came to.
+
+use std::collections::BTreeSet;
+
+use crate::engine::Problem;
+
+/// What is done with one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing stood there.
+    Create,
+    /// What stood there is replaced.
+    Replace,
+    /// What stands there is already right.
+    Unchanged,
+    /// What stands there is kept because it was asked for.
+    Keep,
+    /// What stands there was modified after the snapshot, and is kept.
+    KeepNewer,
+    /// A directory stands where none belongs, and is not removed without being asked.
+    InTheWay,
+    /// It is not in the snapshot and goes.
+    Delete,
+}
+
+/// One change, told before it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// The user.
+    pub user: &'a [u8],
+    /// The path below what is restored.
+    pub path: &'a [u8],
+    /// What is done.
+    pub action: Action,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Bytes of a file.
+    pub size: u64,
+}
+
+/// What a restore came to.
+#[derive(Debug, Default)]
+pub struct RestoreReport {
+    /// Homes or trees.
+    pub trees: u64,
+    /// Files written, links and other entries included.
+    pub restored: u64,
+    /// Directories made.
+    pub directories: u64,
+    /// Bytes of the files written.
+    pub bytes: u64,
+    /// Entries that were right already.
+    pub unchanged: u64,
+    /// Entries that were kept although the snapshot's differ.
+    pub kept: u64,
+    /// Entries deleted.
+    pub deleted: u64,
+    /// Files read back and found right.
+    pub verified: u64,
+    /// What went wrong with single entries.
+    pub problems: Vec<Problem>,
+    /// Owners that do not exist here, once each, with what was done instead.
+    pub owner_notes: BTreeSet<String>,
+}
+
+impl RestoreReport {
+    /// Whether everything is as in the snapshot, apart from what was to be kept.
+    pub fn is_complete(&self) -> bool {
+        !self.problems.iter().any(|p| p.kind.is_loss())
+    }
+
+    pub(super) fn count(&mut self, change: &Change<'_>) {
+        match change.action {
+            Action::Create | Action::Replace if change.is_directory => self.directories += 1,
+            Action::Create | Action::Replace => {
+                self.restored += 1;
+                self.bytes += change.size;
+            }
+            Action::Unchanged => self.unchanged += 1,
+            Action::Keep | Action::KeepNewer => self.kept += 1,
+            Action::Delete => self.deleted += 1,
+            Action::InTheWay => {}
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Reads restored files back and compares them with the snapshot, chunk by chunk.
+
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use super::plan::{Context, Root};
+use super::report::RestoreReport;
+use super::{RestoreError, RestoreSource, problem};
+use crate::engine::{Meter, ProblemKind};
+use crate::files::place::Place;
+use crate::files::read::OpenFile;
+use crate::files::rules::{Scope, Verdict};
+use crate::format::{Entry, EntryKind, Extent};
+use crate::repo::{Reader, RepoError, Repository};
+
+/// Compares every file of the tree that was to be restored with its chunks' ids. A file that was kept
+/// on purpose and differs is reported too: it is not what the snapshot has.
+pub fn verify(
+    repository: &Repository,
+    source: &RestoreSource,
+    root: &Root,
+    context: &Context<'_>,
+    report: &mut RestoreReport,
+) -> Result<(), RestoreError> {
+    let Some(place) = root.place.clone() else { return Ok(()) };
+    let mut verifier = Verifier { reader: repository.reader()?, source, context, report };
+    let EntryKind::Directory(tree) = source.entry.kind else {
+        return verifier.file(&place, &source.entry, b"");
+    };
+    let scope = context.excludes.home(&source.home_path);
+    let include = context.includes.as_ref().map(|rules| rules.home(&source.home_path));
+    let mut stack = vec![(place, tree, Vec::new(), scope, include)];
+    while let Some((place, tree, path, scope, include)) = stack.pop() {
+        for entry in verifier.reader.listing(&tree)? {
+            let name = OsStr::from_bytes(&entry.name);
+            let excludes = |scope: &Scope| scope.decide(name, entry.is_directory()) != Verdict::Keep;
+            let is_wanted = include.as_ref().is_none_or(excludes);
+            if excludes(&scope) || (!is_wanted && !entry.is_directory()) {
+                continue;
+            }
+            let below = join(&path, &entry.name);
+            match entry.kind {
+                EntryKind::Directory(tree) => {
+                    if let Ok(next) = place.open_directory(&entry.name) {
+                        let include = include.as_ref().filter(|_| !is_wanted).map(|s| s.enter(name));
+                        stack.push((next, tree, below, scope.enter(name), include));
+                    }
+                }
+                _ => verifier.file(&place, &entry, &below)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() { name.to_vec() } else { [path, name].join(&b'/') }
+}
+
+struct Verifier<'v, 'a> {
+    reader: Reader,
+    source: &'v RestoreSource,
+    context: &'v Context<'a>,
+    report: &'v mut RestoreReport,
+}
+
+impl Verifier<'_, '_> {
+    fn file(&mut self, place: &Place, entry: &Entry, path: &[u8]) -> Result<(), RestoreError> {
+        let EntryKind::File(content) = &entry.kind else { return Ok(()) };
+        if self.context.meter.is_interrupted() {
+            return Err(RestoreError::Interrupted);
+        }
+        let Ok(file) = OpenFile::open(place.as_fd(), &entry.name) else {
+            return self.differs(path, "it cannot be opened");
+        };
+        let (mut at, mut buffer, mut is_equal) = (0, Vec::new(), true);
+        self.reader.extents(content, &mut |reader, extent| {
+            buffer.resize(extent.length().min(8 << 20) as usize, 0);
+            if let Extent::Data { id, .. } = extent {
+                let read = file.read_at(&mut buffer, at).unwrap_or(0);
+                is_equal &= read == buffer.len() && reader.is_data(&id, &buffer);
+            }
+            at += extent.length();
+            Ok::<_, RepoError>(())
+        })?;
+        Meter::add(&self.context.meter.bytes_moved, at);
+        if is_equal && file.stat.size == at {
+            self.report.verified += 1;
+            return Ok(());
+        }
+        self.differs(path, "it differs from the snapshot")
+    }
+
+    fn differs(&mut self, path: &[u8], why: &str) -> Result<(), RestoreError> {
+        let kind = ProblemKind::Unrestored(format!("verification: {why}"));
+        self.report.problems.push(problem(self.source, path, kind));
+        Ok(())
+    }
+}
