@@ -145,6 +145,7 @@ fn attempt(
     let mut report = BackupReport::new(&walked, unopened, &records, started, synced.damaged);
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
+        report.finished = Timestamp::now();
         return Ok(report);
     }
     let is_news = options.always || history.newest().is_none() || records.iter().any(|r| history.is_news(r));
