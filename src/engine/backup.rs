@@ -24,7 +24,7 @@ use super::{Meter, Problem, ProblemKind};
 use crate::codec::{Chunker, Hash, SnapshotId};
 use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules};
-use crate::files::walk::{self, Stat};
+use crate::files::walk::Stat;
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
 use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
@@ -68,7 +68,7 @@ pub struct BackupOptions {
     pub shrink_percent: u64,
     /// This process reads files that their owners cannot, so a user's hard link is not trusted.
     pub is_privileged: bool,
-    /// Paths never entered: a local repository.
+    /// Files and directories that are never saved: a local repository, its key file.
     pub never: Vec<PathBuf>,
 }
 
@@ -123,7 +123,7 @@ fn attempt(
         owners: &owners,
         chunker: &chunker,
         meter,
-        own: &own_directories(repository, options),
+        own: &own_inodes(repository, options),
         started_s: started.as_second(),
         scratch: scratch(repository)?,
         rows: &rows,
@@ -205,14 +205,12 @@ fn scratch(repository: &Repository) -> Result<PathBuf, BackupError> {
     }
 }
 
-/// The repository and its cache must not be saved into itself.
-fn own_directories(repository: &Repository, options: &BackupOptions) -> HashSet<(u64, u64)> {
+/// The repository and its cache must not be saved into itself, nor its key beside what it protects.
+fn own_inodes(repository: &Repository, options: &BackupOptions) -> HashSet<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
     let cache = repository.cache().to_path_buf();
     let paths = options.never.iter().chain([&cache]);
-    paths
-        .filter_map(|path| walk::stat(walk::open_path(path).ok()?).ok())
-        .map(|stat| (stat.device, stat.inode))
-        .collect()
+    paths.filter_map(|path| path.metadata().ok()).map(|own| (own.dev(), own.ino())).collect()
 }
 
 type OpenHomes = Vec<(Arc<Home>, std::os::fd::OwnedFd)>;

@@ -144,7 +144,7 @@ pub struct Scan<'a> {
     pub chunker: &'a Chunker,
     /// Progress, and the request to stop.
     pub meter: &'a Meter,
-    /// Directories never entered, by device and inode: the repository itself and its cache.
+    /// Never saved, by device and inode: the repository itself, its cache and its key.
     pub own: &'a HashSet<(u64, u64)>,
     /// The run's beginning, seconds since 1970.
     pub started_s: i64,

@@ -229,7 +229,7 @@ impl<'a> Walker<'a> {
             }
             let is_kept = scope.decide(OsStr::from_bytes(name), is_directory) == Verdict::Keep
                 && !(stat.kind.is_file() && self.scan.rules.too_large(stat.size))
-                && !(is_directory && self.scan.own.contains(&(stat.device, stat.inode)));
+                && !self.scan.own.contains(&(stat.device, stat.inode));
             if !is_kept {
                 Meter::add(&totals.excluded, 1);
             }
