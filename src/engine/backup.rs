@@ -261,9 +261,11 @@ fn known_home(
         && history.has(&base)
     {
         home.seen = Some(key);
-        home.base = Some(base);
-    } else if let Some((snapshot, record)) = history.holding(&home.user) {
-        home.base = Some(snapshot.hash);
+        home.seen_base = Some(base);
+    }
+    // Rows say nothing where a file system got another device number; the last tree still does.
+    if let Some((snapshot, record)) = history.holding(&home.user) {
+        home.previous_base = Some(snapshot.hash);
         home.previous = record.root.as_ref().and_then(|root| match root.kind {
             EntryKind::Directory(tree) => Some(tree),
             _ => None,
@@ -366,7 +368,7 @@ fn snapshot_record(
     history: &History,
     gc_seen: Vec<String>,
 ) -> SnapshotRecord {
-    let parents: HashSet<Hash> = walked.iter().filter_map(|home| home.base).collect();
+    let parents: HashSet<Hash> = walked.iter().flat_map(|home| [home.seen_base, home.previous_base]).flatten().collect();
     let mut deps: HashSet<[u8; 8]> = parents.iter().map(Hash::short).collect();
     for snapshot in history.committed_as(&parents) {
         deps.extend(&snapshot.record.deps);
@@ -406,7 +408,7 @@ fn remember(
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     for home in walked {
         if let Some(base) = base(&home.user)
-            && (home.has_new_rows.load(Ordering::Relaxed) || home.base != Some(base))
+            && (home.has_new_rows.load(Ordering::Relaxed) || home.seen_base != Some(base))
         {
             rows.finish_home(home.rows, &base, &lock(&home.visited))?;
         }

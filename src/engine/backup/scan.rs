@@ -41,10 +41,12 @@ pub struct Home {
     pub stat: Stat,
     /// Its rows in the local index, usable as long as their base commit exists.
     pub seen: Option<HomeKey>,
-    /// Its tree in the last snapshot, for when there are no rows.
+    /// Its tree in the last snapshot, for directories that have no row.
     pub previous: Option<ChunkId>,
-    /// The commit that has what is taken over.
-    pub base: Option<Hash>,
+    /// The commit that has what the rows speak of.
+    pub seen_base: Option<Hash>,
+    /// The commit that has the last tree.
+    pub previous_base: Option<Hash>,
     /// Paths in it where something is mounted.
     pub mounts: Vec<Vec<u8>>,
     /// What came of it.
@@ -102,7 +104,8 @@ impl Home {
             stat,
             seen: None,
             previous: None,
-            base: None,
+            seen_base: None,
+            previous_base: None,
             mounts: Vec::new(),
             totals: Totals::default(),
             problems: Mutex::default(),
