@@ -368,7 +368,8 @@ fn snapshot_record(
     history: &History,
     gc_seen: Vec<String>,
 ) -> SnapshotRecord {
-    let parents: HashSet<Hash> = walked.iter().flat_map(|home| [home.seen_base, home.previous_base]).flatten().collect();
+    let parents: HashSet<Hash> =
+        walked.iter().flat_map(|home| [home.seen_base, home.previous_base]).flatten().collect();
     let mut deps: HashSet<[u8; 8]> = parents.iter().map(Hash::short).collect();
     for snapshot in history.committed_as(&parents) {
         deps.extend(&snapshot.record.deps);

@@ -99,9 +99,17 @@ impl Catalog {
         Database::open(&folder.join("index.sqlite"), &SCHEMA).map(Self)
     }
 
-    /// A connection for another thread.
+    /// A connection for another thread. It sees what was there when it was first asked, until
+    /// [`Catalog::see_newest`].
     pub fn reader(&self) -> Result<Self, IndexError> {
-        self.0.reader().map(Self)
+        let reader = self.0.reader()?;
+        reader.hold_moment()?;
+        Ok(Self(reader))
+    }
+
+    /// For a reader: what has been added meanwhile is seen from now on.
+    pub fn see_newest(&self) -> Result<(), IndexError> {
+        self.0.see_newest()
     }
 
     /// Where a chunk lies; any of the places if there are several.

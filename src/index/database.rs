@@ -94,6 +94,17 @@ impl Database {
         Ok(database)
     }
 
+    /// Reads from one moment until [`Database::see_newest`]: a transaction around many small reads saves each
+    /// of them taking and giving back a lock.
+    pub fn hold_moment(&self) -> Result<(), IndexError> {
+        self.connection.execute_batch("BEGIN").map_err(|e| self.error(e))
+    }
+
+    /// Moves on to what has been written meanwhile.
+    pub fn see_newest(&self) -> Result<(), IndexError> {
+        self.connection.execute_batch("COMMIT; BEGIN").map_err(|e| self.error(e))
+    }
+
     /// Losing the last transactions at a power cut costs a little work, never data: no fsync per commit.
     fn configure(&self) -> Result<(), IndexError> {
         let connection = &self.connection;

@@ -72,9 +72,11 @@ impl Seen {
         Database::open(&folder.join("seen.sqlite"), &SCHEMA).map(Self)
     }
 
-    /// A connection for another thread.
+    /// A connection for another thread. It sees what was there when it was first asked.
     pub fn reader(&self) -> Result<Self, IndexError> {
-        self.0.reader().map(Self)
+        let reader = self.0.reader()?;
+        reader.hold_moment()?;
+        Ok(Self(reader))
     }
 
     /// The home's key and the commit its rows belong to; none if nothing was seen of it.

@@ -14,6 +14,7 @@
 
 use std::collections::HashSet;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -93,6 +94,8 @@ struct Shared {
     store: Arc<dyn Store>,
     keys: Arc<RepositoryKeys>,
     catalog: Mutex<CatalogWriter>,
+    /// Counts segments entered into the index. A session whose view of the index is older looks again.
+    entered: AtomicU64,
     ledger: Ledger,
     open: Mutex<SegmentWriter>,
     segment_len: usize,
@@ -139,6 +142,7 @@ impl Repository {
             store: Arc::clone(self.store()),
             keys: Arc::clone(self.keys()),
             catalog: Mutex::new(CatalogWriter::new(Catalog::open(self.cache())?)),
+            entered: AtomicU64::new(0),
             ledger: Ledger(std::array::from_fn(|_| Mutex::default())),
             open: Mutex::new(SegmentWriter::new(SegmentKind::Bulk)),
             segment_len: segment_len as usize,
@@ -221,6 +225,7 @@ impl Writer {
             data: Gather::default(),
             trees: Gather::default(),
             segments: HashSet::new(),
+            entered: 0,
             block_len: self.block_len,
         })
     }
@@ -267,6 +272,8 @@ pub struct WriteSession {
     data: Gather,
     trees: Gather,
     segments: HashSet<SegmentRow>,
+    /// Segments that `catalog` sees.
+    entered: u64,
     block_len: usize,
 }
 
@@ -323,6 +330,12 @@ impl WriteSession {
         let mut shard = self.shared.ledger.shard(id);
         if shard.contains(id) {
             return Ok(false);
+        }
+        // A segment is counted before its chunks leave the ledger, so one that left is seen.
+        let entered = self.shared.entered.load(Ordering::Acquire);
+        if self.entered != entered {
+            self.catalog.see_newest()?;
+            self.entered = entered;
         }
         match self.catalog.locate(id)? {
             Some(location) => {
@@ -395,6 +408,7 @@ fn upload_segments(shared: &Shared, ready: &Receiver<SegmentWriter>) {
             Ok(row) => row,
             Err(error) => return fail(shared, error),
         };
+        shared.entered.fetch_add(1, Ordering::Release);
         for chunk in put.toc.blocks.iter().flat_map(|b| &b.chunks) {
             shared.ledger.shard(&chunk.id).remove(&chunk.id);
         }
