@@ -11,6 +11,7 @@ It extracts into a directory that nobody else changes meanwhile.
 """
 
 import argparse
+import collections
 import datetime
 import hmac
 import json
@@ -18,7 +19,6 @@ import os
 import re
 import struct
 import sys
-from collections import namedtuple
 
 import zstandard
 from blake3 import blake3
@@ -186,7 +186,7 @@ COMMIT = re.compile(
     re.ASCII,
 )
 EPOCH = datetime.datetime(1970, 1, 1)
-CommitName = namedtuple("CommitName", "name time_ms id supersession hash")
+CommitName = collections.namedtuple("CommitName", "name time_ms id supersession hash")
 
 
 def parse_commit_name(name):
@@ -315,8 +315,8 @@ def parse_descriptor(data):
 
 # 6: segments
 
-Header = namedtuple("Header", "raw kind key")
-Block = namedtuple("Block", "kind codec start stored_len raw_len chunks")
+Header = collections.namedtuple("Header", "raw kind key")
+Block = collections.namedtuple("Block", "kind codec start stored_len raw_len chunks")
 
 
 def parse_header(raw, keys):
@@ -382,10 +382,10 @@ def open_block(header, number, block, stored):
 
 # 7: snapshot records
 
-Record = namedtuple(
+Record = collections.namedtuple(
     "Record", "version id supersession time finished source host program tags homes parents gc_seen deps"
 )
-HomeRecord = namedtuple("HomeRecord", "user path root files directories bytes new_bytes problems attention")
+HomeRecord = collections.namedtuple("HomeRecord", "user path root files directories bytes new_bytes problems attention")
 
 
 def parse_record(data):
@@ -418,8 +418,8 @@ def parse_home(item):
 
 # 8: trees
 
-Owner = namedtuple("Owner", "uid gid user group")
-Entry = namedtuple("Entry", "name kind mode owner seconds nanoseconds special attributes")
+Owner = collections.namedtuple("Owner", "uid gid user group")
+Entry = collections.namedtuple("Entry", "name kind mode owner seconds nanoseconds special attributes")
 
 
 def is_component(name):
@@ -493,7 +493,7 @@ def parse_attributes(item):
 
 # 9: content
 
-Content = namedtuple("Content", "depth extents size")
+Content = collections.namedtuple("Content", "depth extents size")
 
 
 def parse_content(item):
@@ -553,8 +553,8 @@ def cut(data, gear, low, average, high):
 
 # The repository
 
-Snapshot = namedtuple("Snapshot", "name record")
-Location = namedtuple("Location", "name header number block start length")
+Snapshot = collections.namedtuple("Snapshot", "name record")
+Location = collections.namedtuple("Location", "name header number block start length")
 
 
 class Repository:
@@ -570,7 +570,7 @@ class Repository:
         self.snapshots = self.read_snapshots()
         self.locations = {}
         self.indexed = set()
-        self.cached = (None, None)
+        self.cached = collections.OrderedDict()
 
     def unlock(self, secret):
         problems = []
@@ -638,10 +638,13 @@ class Repository:
         """The bytes of an id, verified."""
         require(id in self.locations, f"{id.hex()} is in no segment")
         name, header, number, block, start, length = self.locations[id]
-        if self.cached[0] != (name, number):
+        raw = self.cached.get((name, number))
+        if raw is None:
             stored = self.store.get(name, block.start, block.stored_len)
-            self.cached = ((name, number), open_block(header, number, block, stored))
-        data = self.cached[1][start : start + length]
+            raw = self.cached[name, number] = open_block(header, number, block, stored)
+            if len(self.cached) > 8:
+                self.cached.popitem(last=False)
+        data = raw[start : start + length]
         require(hmac.compare_digest(keyed(self.keys[purpose], data), id), f"{id.hex()}: other bytes")
         return data
 
