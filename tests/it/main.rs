@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module for each subject.
 
 mod fixtures;
+mod fuzz_corpus;
 mod live_sqlite;
 mod manifest;
 mod reader;
