@@ -84,12 +84,9 @@ pub struct BackupConfig {
     pub compression_level: Option<i32>,
     /// Write a snapshot though nothing changed.
     pub always: Option<bool>,
-    /// A home that lost more of its files, in percent, is marked.
+    /// A home that lost more of its files and of its bytes, in percent, is marked.
     #[serde(deserialize_with = "within::<_, u8, 1, 100>")]
-    pub shrink_files_percent: Option<u8>,
-    /// A home that lost more of its bytes, in percent, is marked.
-    #[serde(deserialize_with = "within::<_, u8, 1, 100>")]
-    pub shrink_bytes_percent: Option<u8>,
+    pub shrink_percent: Option<u8>,
     /// Save SQLite databases as of one instant.
     pub sqlite_copy: Option<bool>,
     /// How many files are read at a time.

@@ -1,6 +1,90 @@
 //! Words, colours, progress and exit codes: the only layer that reads the environment or prints.
+//!
+//! A command is a file in `command/`: what it takes, and one function from a [`context::Context`] to an
+//! [`exit::Exit`].
 
+mod args;
+mod busy;
+mod command;
 pub mod config;
+mod context;
+mod error;
+mod exit;
+mod homes;
+mod hygiene;
+mod interrupt;
+mod json;
+mod locate;
+mod open;
+mod output;
+mod progress;
+mod secret;
 mod size;
+mod table;
+mod text;
 
 pub use size::{ByteSize, ParseSizeError};
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use args::Arguments;
+use context::Context;
+use error::{CliError, say};
+use exit::Exit;
+use interrupt::Interrupt;
+use output::Format;
+
+/// Runs the program.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> std::process::ExitCode {
+    hygiene::protect();
+    let arguments: Vec<OsString> = arguments.collect();
+    match Arguments::try_parse_from(&arguments) {
+        Ok(parsed) => run(parsed).into(),
+        Err(error) => answer(&error, &arguments).into(),
+    }
+}
+
+fn run(arguments: Arguments) -> Exit {
+    let format = if arguments.global.json { Format::Json } else { Format::Human };
+    let interrupt = match Interrupt::install() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            say(format, Exit::Failed, &format!("cannot handle signals: {error}"), None);
+            return Exit::Failed;
+        }
+    };
+    match Context::new(&arguments.global, interrupt) {
+        Ok(context) => run_in(&context, arguments.command),
+        Err(error) => {
+            error.report(format);
+            error.exit()
+        }
+    }
+}
+
+fn run_in(context: &Context, command: command::Command) -> Exit {
+    let result = command.run(context);
+    let written = context.output.finish().map_err(CliError::Output);
+    match result.and_then(|exit| written.map(|()| exit)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            error.report(context.output.format);
+            error.exit()
+        }
+    }
+}
+
+/// Help and version are answers; all else that the parser says is a mistake.
+fn answer(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    let is_mistake = error.use_stderr();
+    if is_mistake && arguments.iter().any(|argument| argument == "--json") {
+        let message = error.render().to_string();
+        say(Format::Json, Exit::Usage, message.trim().trim_start_matches("error: "), None);
+    } else {
+        // Where nobody listens, nothing can be said.
+        let _ = error.print();
+    }
+    if is_mistake { Exit::Usage } else { Exit::Done }
+}

@@ -2,15 +2,17 @@
 
 mod error;
 mod file;
+mod history;
 mod homes;
 mod prior;
 mod report;
 mod scan;
 pub(super) mod seen_listing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -22,11 +24,12 @@ use super::{Meter, Problem, ProblemKind};
 use crate::codec::{Chunker, Hash, SnapshotId};
 use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules};
-use crate::files::walk::{self, Stat};
+use crate::files::walk::Stat;
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
-use crate::index::Seen;
+use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
-use crate::repo::{Finished, Repository, Snapshot, WriterOptions};
+use crate::repo::{Finished, Repository, WriteTarget, WriterOptions};
+use history::History;
 use homes::FoundHome;
 use scan::{Home, Scan, lock};
 
@@ -35,6 +38,8 @@ use scan::{Home, Scan, lock};
 pub struct BackupOptions {
     /// Which homes.
     pub homes: HomeSelection,
+    /// Of these, only the homes of these users; all when empty. Who else is missing is then not asked.
+    pub users: Vec<Vec<u8>>,
     /// The logical machine the homes belong to; with the user's name it identifies a home.
     pub source: String,
     /// This host's name.
@@ -63,7 +68,7 @@ pub struct BackupOptions {
     pub shrink_percent: u64,
     /// This process reads files that their owners cannot, so a user's hard link is not trusted.
     pub is_privileged: bool,
-    /// Paths never entered: a local repository.
+    /// Files and directories that are never saved: a local repository, its key file.
     pub never: Vec<PathBuf>,
 }
 
@@ -98,14 +103,18 @@ fn attempt(
 ) -> Result<BackupReport, BackupError> {
     let started = Timestamp::now();
     let rules = Rules::new(&options.rules)?;
-    let found = homes::find(&options.homes)?;
+    let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
     let gc_seen = refuse_unknown_maintenance(repository)?;
-    let history = History::new(repository.snapshots()?, &options.source);
-    let mut seen = Seen::open(repository.cache())?;
+    let history = History::new(repository.snapshots()?, &options.source, started);
+    let seen = Seen::open(repository.cache())?;
+    let rows = Mutex::new(seen.writer()?);
 
-    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen)?;
-    let writer = repository.writer(&WriterOptions { level: options.level, threads: options.threads })?;
+    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen, &rows)?;
+    expect(meter, &homes, &history);
+    let target = if options.dry_run { WriteTarget::Nowhere } else { WriteTarget::Store };
+    let writer =
+        repository.writer(&WriterOptions { level: options.level, threads: options.threads, target })?;
     let chunker = Chunker::new(repository.descriptor().chunker, repository.keys().gear_table());
     let owners = OwnerCache::default();
     let scan = Scan {
@@ -114,9 +123,10 @@ fn attempt(
         owners: &owners,
         chunker: &chunker,
         meter,
-        own: &own_directories(repository, options),
+        own: &own_inodes(repository, options),
         started_s: started.as_second(),
         scratch: scratch(repository)?,
+        rows: &rows,
     };
     let (walked, roots): (Vec<_>, Vec<_>) =
         homes.into_iter().map(|(home, root)| (Arc::clone(&home), (home, root))).unzip();
@@ -129,22 +139,36 @@ fn attempt(
     };
 
     let records = home_records(&walked, &unopened, options, &history, &owners);
+    if records.is_empty() {
+        return Err(BackupError::NoHomes(options.homes.to_string()));
+    }
     let mut report = BackupReport::new(&walked, unopened, &records, started, synced.damaged);
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
+        report.finished = Timestamp::now();
         return Ok(report);
     }
     let is_news = options.always || history.newest().is_none() || records.iter().any(|r| history.is_news(r));
     if is_news {
         let record = snapshot_record(options, started, records, &walked, &history, gc_seen);
         let base = commit(repository, finished, record, &mut report)?;
-        remember(&mut seen, &walked, &options.source, |_| Some(base))?;
+        remember(rows, &walked, |_| Some(base))?;
+        // The snapshot stands; an image that could not be published is published by a later run.
+        report.index_problem = repository.publish_index_if_due().err();
     } else {
         report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.record.id) };
-        remember(&mut seen, &walked, &options.source, |user| history.latest(user).map(|s| s.hash))?;
+        remember(rows, &walked, |user| history.latest(user).map(|s| s.hash))?;
     }
     report.finished = Timestamp::now();
     Ok(report)
+}
+
+/// What these homes held last time is the best guess of what is to come.
+fn expect(meter: &Meter, homes: &OpenHomes, history: &History) {
+    for (_, before) in homes.iter().filter_map(|(home, _)| history.holding(&home.user)) {
+        Meter::add(&meter.files_expected, before.files);
+        Meter::add(&meter.bytes_expected, before.bytes);
+    }
 }
 
 /// Writes the snapshot, looks at the garbage collection records again, and only then calls it safe.
@@ -181,14 +205,12 @@ fn scratch(repository: &Repository) -> Result<PathBuf, BackupError> {
     }
 }
 
-/// The repository and its cache must not be saved into itself.
-fn own_directories(repository: &Repository, options: &BackupOptions) -> HashSet<(u64, u64)> {
+/// The repository and its cache must not be saved into itself, nor its key beside what it protects.
+fn own_inodes(repository: &Repository, options: &BackupOptions) -> HashSet<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
     let cache = repository.cache().to_path_buf();
     let paths = options.never.iter().chain([&cache]);
-    paths
-        .filter_map(|path| walk::stat(walk::open_path(path).ok()?).ok())
-        .map(|stat| (stat.device, stat.inode))
-        .collect()
+    paths.filter_map(|path| path.metadata().ok()).map(|own| (own.dev(), own.ino())).collect()
 }
 
 type OpenHomes = Vec<(Arc<Home>, std::os::fd::OwnedFd)>;
@@ -200,6 +222,7 @@ fn open_homes(
     rules: &Rules,
     history: &History,
     seen: &Seen,
+    rows: &Mutex<SeenWriter>,
 ) -> Result<(OpenHomes, Vec<(FoundHome, Problem)>), BackupError> {
     let (mut homes, mut unopened) = (Vec::new(), Vec::new());
     for mut home in found {
@@ -207,7 +230,10 @@ fn open_homes(
             continue;
         }
         match std::mem::replace(&mut home.root, Err(std::io::ErrorKind::Other.into())) {
-            Ok((root, stat)) => homes.push((Arc::new(known_home(home, stat, options, history, seen)?), root)),
+            Ok((root, stat)) => {
+                let key = lock(rows).home(&options.source, &home.user)?;
+                homes.push((Arc::new(known_home(home, stat, options, history, seen, key)?), root));
+            }
             Err(error) => {
                 let kind = ProblemKind::Unreadable(error.to_string());
                 let problem = Problem { user: home.user.clone(), path: Vec::new(), kind };
@@ -225,8 +251,9 @@ fn known_home(
     options: &BackupOptions,
     history: &History,
     seen: &Seen,
+    rows: HomeKey,
 ) -> Result<Home, BackupError> {
-    let mut home = Home::new(found.user, found.path, stat);
+    let mut home = Home::new(found.user, found.path, stat, rows);
     if !options.cross_file_systems {
         home.mounts = homes::mounts_below(&home.path);
     }
@@ -234,9 +261,11 @@ fn known_home(
         && history.has(&base)
     {
         home.seen = Some(key);
-        home.base = Some(base);
-    } else if let Some((snapshot, record)) = history.holding(&home.user) {
-        home.base = Some(snapshot.hash);
+        home.seen_base = Some(base);
+    }
+    // Rows say nothing where a file system got another device number; the last tree still does.
+    if let Some((snapshot, record)) = history.holding(&home.user) {
+        home.previous_base = Some(snapshot.hash);
         home.previous = record.root.as_ref().and_then(|root| match root.kind {
             EntryKind::Directory(tree) => Some(tree),
             _ => None,
@@ -259,7 +288,9 @@ fn home_records(
     for (home, _) in unopened {
         records.push(absent_record(home.user.clone(), path_bytes(&home.path), Attention::Missing, 1));
     }
-    if let HomeSelection::Under(folder) = &options.homes {
+    if let HomeSelection::Under(folder) = &options.homes
+        && options.users.is_empty()
+    {
         let unopened: HashSet<&[u8]> = unopened.iter().map(|(home, _)| &home.user[..]).collect();
         for (user, path) in history.users_under(folder) {
             if !present.contains(&user) && !unopened.contains(&user[..]) {
@@ -337,9 +368,9 @@ fn snapshot_record(
     history: &History,
     gc_seen: Vec<String>,
 ) -> SnapshotRecord {
-    let parents: HashSet<Hash> = walked.iter().filter_map(|home| home.base).collect();
+    let parents: HashSet<Hash> = walked.iter().flat_map(|home| [home.seen_base, home.previous_base]).flatten().collect();
     let mut deps: HashSet<[u8; 8]> = parents.iter().map(Hash::short).collect();
-    for snapshot in history.snapshots.iter().filter(|s| parents.contains(&s.hash)) {
+    for snapshot in history.committed_as(&parents) {
         deps.extend(&snapshot.record.deps);
     }
     let mut parents: Vec<_> = parents.into_iter().collect();
@@ -368,81 +399,19 @@ fn fallback_id(started: Timestamp) -> [u8; 16] {
     id
 }
 
-/// Writes what was seen into the local index, now that the snapshot `base` has all of it.
+/// Keeps what was seen, now that the snapshot `base` has all of it.
 fn remember(
-    seen: &mut Seen,
+    rows: Mutex<SeenWriter>,
     walked: &[Arc<Home>],
-    source: &str,
     base: impl Fn(&[u8]) -> Option<Hash>,
 ) -> Result<(), BackupError> {
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     for home in walked {
-        if let Some(base) = base(&home.user) {
-            let (rows, unchanged) = (std::mem::take(&mut *lock(&home.rows)), lock(&home.unchanged));
-            if !rows.is_empty() || home.base != Some(base) {
-                seen.update_home(source, &home.user, &base, &rows, &unchanged)?;
-            }
+        if let Some(base) = base(&home.user)
+            && (home.has_new_rows.load(Ordering::Relaxed) || home.seen_base != Some(base))
+        {
+            rows.finish_home(home.rows, &base, &lock(&home.visited))?;
         }
     }
-    Ok(())
-}
-
-/// The snapshots of one source, and what they say of each home.
-struct History {
-    snapshots: Vec<Snapshot>,
-    all: HashSet<Hash>,
-}
-
-impl History {
-    fn new(snapshots: Vec<Snapshot>, source: &str) -> Self {
-        let all = snapshots.iter().map(|s| s.hash).collect();
-        let snapshots = snapshots.into_iter().filter(|s| s.record.source == source).collect();
-        Self { snapshots, all }
-    }
-
-    fn newest(&self) -> Option<&Snapshot> {
-        self.snapshots.last()
-    }
-
-    fn has(&self, commit: &Hash) -> bool {
-        self.all.contains(commit)
-    }
-
-    /// What was said of a user, newest first.
-    fn mentions<'h>(&'h self, user: &[u8]) -> impl Iterator<Item = (&'h Snapshot, &'h HomeRecord)> {
-        let mention = move |s: &'h Snapshot| s.record.homes.iter().find(|h| h.user == user).map(|h| (s, h));
-        self.snapshots.iter().rev().filter_map(mention)
-    }
-
-    /// The newest snapshot that says anything of a user.
-    fn latest<'h>(&'h self, user: &[u8]) -> Option<&'h Snapshot> {
-        self.mentions(user).next().map(|(snapshot, _)| snapshot)
-    }
-
-    /// The newest snapshot that really holds a user's home.
-    fn holding<'h>(&'h self, user: &[u8]) -> Option<(&'h Snapshot, &'h HomeRecord)> {
-        self.mentions(user).find(|(_, home)| home.attention == Attention::Normal)
-    }
-
-    /// Whether a record says something else than the newest one of its user.
-    fn is_news(&self, record: &HomeRecord) -> bool {
-        self.mentions(&record.user)
-            .next()
-            .is_none_or(|(_, last)| last.root != record.root || last.attention != record.attention)
-    }
-
-    /// Users whose home was directly in `folder` and is not known to be gone, with its path.
-    fn users_under(&self, folder: &std::path::Path) -> Vec<(Vec<u8>, Vec<u8>)> {
-        use std::os::unix::ffi::OsStrExt;
-        let mut last: HashMap<&[u8], &HomeRecord> = HashMap::new();
-        for home in self.snapshots.iter().flat_map(|s| &s.record.homes) {
-            last.insert(&home.user, home);
-        }
-        last.into_values()
-            .filter(|home| home.attention != Attention::Removed)
-            .filter(|home| {
-                std::path::Path::new(std::ffi::OsStr::from_bytes(&home.path)).parent() == Some(folder)
-            })
-            .map(|home| (home.user.clone(), home.path.clone()))
-            .collect()
-    }
+    Ok(rows.commit()?)
 }

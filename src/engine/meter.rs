@@ -1,5 +1,6 @@
 //! Counts what an operation has done so far, for whoever shows progress. Written from many threads.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Running totals. All are only ever added to.
@@ -17,10 +18,15 @@ pub struct Meter {
     pub files_expected: AtomicU64,
     /// Bytes to expect, when known.
     pub bytes_expected: AtomicU64,
-    interrupted: AtomicBool,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Meter {
+    /// A meter whose operation also stops when `interrupted` is set, as a signal handler can.
+    pub fn interrupted_by(interrupted: Arc<AtomicBool>) -> Self {
+        Self { interrupted, ..Self::default() }
+    }
+
     /// Adds to a total.
     pub fn add(total: &AtomicU64, count: u64) {
         total.fetch_add(count, Ordering::Relaxed);

@@ -2,9 +2,25 @@
 //! prints, reads the environment or decides an exit code.
 
 pub mod backup;
+mod browse_error;
+pub mod diff;
+pub mod dump;
+pub mod find;
+mod home_path;
+mod kind;
+mod listing;
+pub mod lookup;
+pub mod ls;
 mod meter;
 mod problem;
 pub mod restore;
+pub mod select;
+#[cfg(test)]
+mod testing;
+mod tree_walk;
 
+pub use browse_error::BrowseError;
+pub use home_path::{HomePath, ParsePathError};
+pub use kind::Kind;
 pub use meter::Meter;
 pub use problem::{Problem, ProblemKind};

@@ -5,6 +5,7 @@ mod cbor;
 mod commit;
 mod content;
 mod descriptor;
+mod image;
 mod name;
 mod segment;
 mod slot;
@@ -14,6 +15,7 @@ pub use cbor::FormatError;
 pub use commit::{Attention, HomeRecord, SnapshotRecord};
 pub use content::{Content, ContentList, Extent, INLINE_EXTENTS, ListBuilder};
 pub use descriptor::Descriptor;
+pub use image::ImageRecord;
 pub use name::{CommitName, ObjectName, ParseNameError};
 pub use segment::{
     BlockKind, ChunkEntry, Header, MAX_BLOCK_LEN, MAX_OBJECT_LEN, SegmentError, SegmentKind, SegmentWriter,

@@ -27,7 +27,9 @@ const SCHEMA: Schema = Schema {
         ) WITHOUT ROWID;
         CREATE TABLE snapshots (
             hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
-        ) WITHOUT ROWID;",
+        ) WITHOUT ROWID;
+        CREATE TABLE image (segments INTEGER NOT NULL);
+        INSERT INTO image VALUES (0);",
 };
 
 /// A segment by its row, which is how sets of segments are kept small.
@@ -174,6 +176,42 @@ impl Catalog {
         rows.into_iter().map(parse).collect()
     }
 
+    /// The version of the tables: another program's image is of use only if it has the same.
+    pub const SCHEMA_VERSION: u32 = SCHEMA.version as u32;
+
+    /// How many segments are known.
+    pub fn segment_count(&self) -> Result<u64, IndexError> {
+        self.number("SELECT COUNT(*) FROM segments")
+    }
+
+    /// How many segments the newest published image knows, as far as this machine has heard.
+    pub fn image_segments(&self) -> Result<u64, IndexError> {
+        self.number("SELECT segments FROM image")
+    }
+
+    fn number(&self, sql: &str) -> Result<u64, IndexError> {
+        let number: i64 = self.0.connection.query_row(sql, [], |r| r.get(0)).map_err(|e| self.0.error(e))?;
+        Ok(number as u64)
+    }
+
+    /// Writes a compact copy of the database to a file that does not exist yet.
+    pub fn save_into(&self, path: &Path) -> Result<(), IndexError> {
+        let text = path.to_str().ok_or(IndexError::Damaged("the cache folder's name is not UTF-8"))?;
+        self.0.connection.execute("VACUUM INTO ?1", [text]).map(drop).map_err(|e| self.0.error(e))
+    }
+
+    /// Whether a file is a sound database of this version.
+    pub fn is_usable(path: &Path) -> bool {
+        let check = || -> rusqlite::Result<bool> {
+            let connection =
+                rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let version: i32 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+            let sound: String = connection.pragma_query_value(None, "quick_check", |r| r.get(0))?;
+            Ok(version == SCHEMA.version && sound == "ok")
+        };
+        check().unwrap_or(false)
+    }
+
     /// Bytes of all known segments.
     pub fn stored_bytes(&self) -> Result<u64, IndexError> {
         let sum: i64 = self
@@ -267,6 +305,13 @@ impl CatalogWriter {
             )
             .map(drop)
             .map_err(|e| database.error(e))
+    }
+
+    /// Notes how many segments a published image knows.
+    pub fn set_image_segments(&mut self, segments: u64) -> Result<(), IndexError> {
+        let database = &self.0.0;
+        let updated = database.connection.execute("UPDATE image SET segments = ?1", [segments as i64]);
+        updated.map(drop).map_err(|e| database.error(e))
     }
 
     /// Forgets a commit that is gone from the store.

@@ -30,6 +30,9 @@ pub enum IndexError {
     Damaged(&'static str),
 }
 
+/// Memory for pages, per connection; a run has about ten of them.
+const CACHE_KIB: i32 = 2048;
+
 /// A schema with the version that `user_version` must show. There are no migrations: the index can be rebuilt.
 pub(super) struct Schema {
     pub version: i32,
@@ -74,6 +77,14 @@ impl Database {
         Ok(database)
     }
 
+    /// Another connection to the same database, for writing.
+    pub fn writer(&self) -> Result<Self, IndexError> {
+        let connection = Connection::open(&self.path).map_err(|e| self.error(e))?;
+        let database = Self { connection, path: self.path.clone() };
+        database.configure()?;
+        Ok(database)
+    }
+
     /// Another connection to the same database, for reading in another thread.
     pub fn reader(&self) -> Result<Self, IndexError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -89,9 +100,8 @@ impl Database {
         connection
             .busy_timeout(Duration::from_secs(30))
             .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
-            .and_then(|()| connection.pragma_update(None, "cache_size", -4096))
+            .and_then(|()| connection.pragma_update(None, "cache_size", -CACHE_KIB))
             .and_then(|()| connection.pragma_update(None, "temp_store", "MEMORY"))
-            .and_then(|()| connection.pragma_update(None, "mmap_size", 256 << 20))
             .map_err(|e| self.error(e))?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(())

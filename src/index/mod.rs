@@ -11,4 +11,4 @@ mod seen;
 
 pub use catalog::{BlockRow, Catalog, CatalogWriter, KnownSegment, Location, SegmentRow, StoredSnapshot};
 pub use database::IndexError;
-pub use seen::{HomeKey, Seen, SeenDirectory, SeenRow};
+pub use seen::{HomeKey, Seen, SeenDirectory, SeenRow, SeenWriter};

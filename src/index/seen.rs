@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Hash};
@@ -134,92 +134,83 @@ impl Seen {
         query().map_err(|e| self.0.error(e))
     }
 
-    /// Replaces what was seen of a home: rows in `changed` are written, rows of `unchanged`
-    /// directories (device and inode) stay, all others go. Nothing changed means that nothing went,
-    /// since a directory that vanished changed its parent. `base` is the commit that has all of it.
-    pub fn update_home(
-        &mut self,
-        source: &str,
-        user: &[u8],
-        base: &Hash,
-        changed: &[SeenRow],
-        unchanged: &[(u64, u64)],
-    ) -> Result<(), IndexError> {
-        let path = self.0.path.clone();
-        let error = |source| IndexError::Sqlite { path: path.clone(), source };
-        let transaction = self.0.connection.transaction().map_err(error)?;
-        let home: i64 = transaction
-            .query_row(
-                "INSERT INTO homes (source, user, base) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (source, user) DO UPDATE SET base = ?3 RETURNING home",
-                params![source, user, base.as_bytes()],
-                |r| r.get(0),
-            )
-            .map_err(error)?;
-        if !changed.is_empty() {
-            sweep(&transaction, home, changed, unchanged).map_err(error)?;
-            insert(&transaction, home, changed).map_err(error)?;
-        }
-        transaction.commit().map_err(error)
-    }
-
-    /// Forgets a home, so that its next run reads everything again.
-    pub fn forget_home(&mut self, source: &str, user: &[u8]) -> Result<(), IndexError> {
-        let statements = [
-            "DELETE FROM listings WHERE home IN (SELECT home FROM homes WHERE source = ?1 AND user = ?2)",
-            "DELETE FROM directories WHERE home IN (SELECT home FROM homes WHERE source = ?1 AND user = ?2)",
-            "DELETE FROM homes WHERE source = ?1 AND user = ?2",
-        ];
-        for sql in statements {
-            self.0.connection.execute(sql, params![source, user]).map_err(|e| self.0.error(e))?;
-        }
-        Ok(())
+    /// Begins to replace what was seen. Readers see the old state until [`SeenWriter::commit`].
+    pub fn writer(&self) -> Result<SeenWriter, IndexError> {
+        let database = self.0.writer()?;
+        database.connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| database.error(e))?;
+        Ok(SeenWriter(database))
     }
 }
 
-/// Removes the rows of directories that are no longer there. Most runs change few rows and remove
-/// none, so counting comes first.
-fn sweep(
-    transaction: &rusqlite::Transaction<'_>,
-    home: i64,
-    changed: &[SeenRow],
-    unchanged: &[(u64, u64)],
-) -> rusqlite::Result<()> {
-    let mut replaced = 0;
-    {
-        let mut exists = transaction
-            .prepare_cached("SELECT 1 FROM directories WHERE home = ?1 AND device = ?2 AND inode = ?3")?;
-        for row in changed {
-            replaced += usize::from(exists.exists(params![home, row.device as i64, row.inode as i64])?);
-        }
+/// One transaction over what was seen; dropped without [`SeenWriter::commit`], it changes nothing.
+pub struct SeenWriter(Database);
+
+impl SeenWriter {
+    /// The home's key, a new one if nothing was seen of it.
+    pub fn home(&mut self, source: &str, user: &[u8]) -> Result<HomeKey, IndexError> {
+        let sql = "INSERT INTO homes (source, user, base) VALUES (?1, ?2, zeroblob(32))
+                   ON CONFLICT (source, user) DO UPDATE SET base = base RETURNING home";
+        let query = || self.0.connection.query_row(sql, params![source, user], |r| Ok(HomeKey(r.get(0)?)));
+        query().map_err(|e| self.0.error(e))
     }
+
+    /// Writes rows; a row of the same directory is replaced.
+    pub fn put(&mut self, home: HomeKey, rows: &[SeenRow]) -> Result<(), IndexError> {
+        insert(&self.0.connection, home.0, rows).map_err(|e| self.0.error(e))
+    }
+
+    /// Forgets the directories that were not `visited` (device and inode), and notes the commit that
+    /// has everything the home's rows speak of.
+    pub fn finish_home(
+        &mut self,
+        home: HomeKey,
+        base: &Hash,
+        visited: &[(u64, u64)],
+    ) -> Result<(), IndexError> {
+        let connection = &self.0.connection;
+        let finish = || {
+            sweep(connection, home.0, visited)?;
+            connection.execute("UPDATE homes SET base = ?2 WHERE home = ?1", params![home.0, base.as_bytes()])
+        };
+        finish().map(drop).map_err(|e| self.0.error(e))
+    }
+
+    /// Makes the new state the state.
+    pub fn commit(self) -> Result<(), IndexError> {
+        self.0.connection.execute_batch("COMMIT").map_err(|e| self.0.error(e))
+    }
+}
+
+/// Removes the rows of directories that are no longer there. Most runs remove none, so counting
+/// comes first: every directory that was visited has a row.
+fn sweep(connection: &Connection, home: i64, visited: &[(u64, u64)]) -> rusqlite::Result<()> {
     let rows: i64 =
-        transaction.query_row("SELECT COUNT(*) FROM directories WHERE home = ?1", [home], |r| r.get(0))?;
-    if rows as usize == replaced + unchanged.len() {
+        connection.query_row("SELECT COUNT(*) FROM directories WHERE home = ?1", [home], |r| r.get(0))?;
+    if rows as usize == visited.len() {
         return Ok(());
     }
-    transaction.execute_batch("CREATE TEMP TABLE IF NOT EXISTS kept (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID; DELETE FROM temp.kept;")?;
-    {
-        let mut keep = transaction.prepare_cached("INSERT OR IGNORE INTO temp.kept VALUES (?1, ?2)")?;
-        for (device, inode) in unchanged {
-            keep.execute(params![*device as i64, *inode as i64])?;
-        }
+    connection.execute_batch(
+        "CREATE TEMP TABLE IF NOT EXISTS visited (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode))
+         WITHOUT ROWID; DELETE FROM temp.visited;",
+    )?;
+    let mut visit = connection.prepare_cached("INSERT OR IGNORE INTO temp.visited VALUES (?1, ?2)")?;
+    for (device, inode) in visited {
+        visit.execute(params![*device as i64, *inode as i64])?;
     }
     for table in ["directories", "listings"] {
         let sql = format!(
             "DELETE FROM {table} WHERE home = ?1 AND NOT EXISTS
-             (SELECT 1 FROM temp.kept k WHERE k.device = {table}.device AND k.inode = {table}.inode)"
+             (SELECT 1 FROM temp.visited v WHERE v.device = {table}.device AND v.inode = {table}.inode)"
         );
-        transaction.execute(&sql, [home])?;
+        connection.execute(&sql, [home])?;
     }
     Ok(())
 }
 
-fn insert(transaction: &rusqlite::Transaction<'_>, home: i64, rows: &[SeenRow]) -> rusqlite::Result<()> {
-    let mut directory = transaction
+fn insert(connection: &Connection, home: i64, rows: &[SeenRow]) -> rusqlite::Result<()> {
+    let mut directory = connection
         .prepare_cached("INSERT OR REPLACE INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    let mut listing =
-        transaction.prepare_cached("INSERT OR REPLACE INTO listings VALUES (?1, ?2, ?3, ?4)")?;
+    let mut listing = connection.prepare_cached("INSERT OR REPLACE INTO listings VALUES (?1, ?2, ?3, ?4)")?;
     for SeenRow { device, inode, seen, entries } in rows {
         let (device, inode) = (*device as i64, *inode as i64);
         directory.execute(params![
@@ -255,11 +246,19 @@ mod tests {
     #[test]
     fn rows_of_vanished_directories_go_and_unchanged_ones_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let mut seen = Seen::open(folder.path()).unwrap();
+        let seen = Seen::open(folder.path()).unwrap();
         let base = Hash([1; 32]);
-        seen.update_home("s", b"ann", &base, &[row(1, 1), row(2, 2), row(3, 3)], &[]).unwrap();
-        seen.update_home("s", b"bob", &base, &[row(1, 9)], &[]).unwrap();
-        seen.update_home("s", b"ann", &Hash([2; 32]), &[row(2, 7)], &[(u64::MAX, 1)]).unwrap();
+        let update = |user: &[u8], base: &Hash, rows: &[SeenRow], visited: &[u64]| {
+            let mut writer = seen.writer().unwrap();
+            let home = writer.home("s", user).unwrap();
+            writer.put(home, rows).unwrap();
+            let visited: Vec<_> = visited.iter().map(|inode| (u64::MAX, *inode)).collect();
+            writer.finish_home(home, base, &visited).unwrap();
+            writer.commit().unwrap();
+        };
+        update(b"ann", &base, &[row(1, 1), row(2, 2), row(3, 3)], &[1, 2, 3]);
+        update(b"bob", &base, &[row(1, 9)], &[1]);
+        update(b"ann", &Hash([2; 32]), &[row(2, 7)], &[1, 2]);
         let (ann, base) = seen.home("s", b"ann").unwrap().unwrap();
         assert_eq!(base, Hash([2; 32]));
         let digest = |home, inode| seen.directory(home, u64::MAX, inode).unwrap().map(|d| d.digest[0]);

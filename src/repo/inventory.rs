@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{RepoError, Repository};
-use crate::codec::{Hash, SnapshotId};
+use crate::codec::{Hash, Opener, RepositoryKeys, SnapshotId};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, SnapshotRecord, Toc, Trailer};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Read of a segment's end at first; most tables of contents with their trees fit.
 const TAIL_LEN: usize = 256 << 10;
@@ -71,8 +71,9 @@ impl Repository {
             }
             progress(done + 1, total);
         }
-        if !gone.is_empty() || !deps.is_empty() {
-            self.sync_segments(&deps, !gone.is_empty(), &mut report, progress)?;
+        let must_verify = !gone.is_empty() || std::mem::take(&mut self.is_adopted);
+        if must_verify || !deps.is_empty() {
+            self.sync_segments(&deps, must_verify, &mut report, progress)?;
         }
         Ok(report)
     }
@@ -153,26 +154,7 @@ impl Repository {
 
     /// A segment's head and table of contents, from as few reads as its length allows.
     pub fn read_toc(&self, name: &ObjectName, length: u64) -> Result<(Header, Toc), RepoError> {
-        let segment = |source| RepoError::Segment { name: name.clone(), source };
-        let tail = self.store.get_tail(name, TAIL_LEN)?;
-        if tail.object_len != length {
-            return Err(damaged(name, "its length changed"));
-        }
-        let head = match tail.bytes.len() as u64 == length {
-            true => tail.bytes.clone(),
-            false => self.store.get_range(name, 0, Header::LEN)?,
-        };
-        let header = Header::from_bytes(&head).map_err(|e| segment(e.into()))?;
-        let opener = header.opener(&self.keys).map_err(segment)?;
-        let trailer = Trailer::from_bytes(&tail.bytes, length).map_err(|e| segment(e.into()))?;
-        let toc_len = trailer.toc_len as usize;
-        let end = tail.bytes.len() - Trailer::LEN;
-        let sealed = match end.checked_sub(toc_len) {
-            Some(start) => tail.bytes[start..end].to_vec(),
-            None => self.store.get_range(name, trailer.toc_start, toc_len)?,
-        };
-        let toc = Toc::open(&header, &opener, trailer.toc_start, &sealed).map_err(segment)?;
-        Ok((header, toc))
+        open_toc(self.store.as_ref(), &self.keys, name, length).map(|(header, _, toc)| (header, toc))
     }
 
     /// Every snapshot that is known, oldest first; of a superseded one only the newest form.
@@ -195,6 +177,33 @@ impl Repository {
     pub fn gc_records(&self) -> Result<Vec<ObjectName>, RepoError> {
         Ok(self.store.list("gc/")?.into_iter().map(|l| l.name).collect())
     }
+}
+
+/// A segment's head, its cipher and its table of contents.
+pub(super) fn open_toc(
+    store: &dyn Store,
+    keys: &RepositoryKeys,
+    name: &ObjectName,
+    length: u64,
+) -> Result<(Header, Opener, Toc), RepoError> {
+    let segment = |source| RepoError::Segment { name: name.clone(), source };
+    let tail = store.get_tail(name, TAIL_LEN)?;
+    if tail.object_len != length {
+        return Err(damaged(name, "its length changed"));
+    }
+    let is_whole = tail.bytes.len() as u64 == length;
+    let head = if is_whole { tail.bytes.clone() } else { store.get_range(name, 0, Header::LEN)? };
+    let header = Header::from_bytes(&head).map_err(|e| segment(e.into()))?;
+    let opener = header.opener(keys).map_err(segment)?;
+    let trailer = Trailer::from_bytes(&tail.bytes, length).map_err(|e| segment(e.into()))?;
+    let toc_len = trailer.toc_len as usize;
+    let end = tail.bytes.len() - Trailer::LEN;
+    let sealed = match end.checked_sub(toc_len) {
+        Some(start) => tail.bytes[start..end].to_vec(),
+        None => store.get_range(name, trailer.toc_start, toc_len)?,
+    };
+    let toc = Toc::open(&header, &opener, trailer.toc_start, &sealed).map_err(segment)?;
+    Ok((header, opener, toc))
 }
 
 /// Whether a commit's name, which nothing authenticates, is the one that its record has.

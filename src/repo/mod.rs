@@ -2,6 +2,7 @@
 //! Knows how objects are found, trusted, read and written; not what a home is.
 
 mod error;
+mod image;
 mod inventory;
 mod reader;
 mod writer;
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 pub use error::RepoError;
 pub use inventory::{Snapshot, SyncReport};
 pub use reader::Reader;
-pub use writer::{Committed, Finished, Stored, WriteSession, Writer, WriterOptions};
+pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
 
 use crate::codec::{ChunkerParameters, Hash, MasterKey, RepositoryKeys};
 use crate::format::{Descriptor, ObjectName, Slot};
@@ -30,6 +31,8 @@ pub struct Repository {
     descriptor: Descriptor,
     cache: PathBuf,
     catalog: CatalogWriter,
+    /// The index began as an image that others made: what it says is there has to be looked for once.
+    is_adopted: bool,
 }
 
 /// What is decided when a repository is created.
@@ -96,11 +99,7 @@ impl Repository {
         };
         let descriptor = Descriptor::from_bytes(&bytes)
             .map_err(|source| RepoError::Format { name: name.to_string(), source })?;
-        let master = unlock(&read_slots(store.as_ref())?, secret)?;
-        let keys = RepositoryKeys::derive(&master);
-        if !Descriptor::is_authentic(&bytes, &keys) {
-            return Err(RepoError::Forged(name));
-        }
+        let (master, keys) = unlock(&read_slots(store.as_ref())?, secret, &bytes)?;
         Self::assemble(store, master, keys, descriptor, cache)
     }
 
@@ -113,8 +112,9 @@ impl Repository {
     ) -> Result<Self, RepoError> {
         let folder: String = descriptor.repository_id.iter().map(|b| format!("{b:02x}")).collect();
         let cache = cache.join(folder);
+        let is_adopted = image::adopt_image(store.as_ref(), &keys, &cache);
         let catalog = CatalogWriter::new(Catalog::open(&cache)?);
-        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog })
+        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog, is_adopted })
     }
 
     /// The repository's parameters.
@@ -208,15 +208,54 @@ fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
     }
 }
 
-/// Tries the secret on every slot of its kind.
-fn unlock(slots: &[KeySlot], secret: &Secret) -> Result<MasterKey, RepoError> {
-    let mut outcome = KeyError::Wrong;
+/// Tries the secret on every slot of its kind. A slot may open to the key of another repository, one
+/// whose creation was interrupted here, so the key must also fit the descriptor.
+fn unlock(
+    slots: &[KeySlot],
+    secret: &Secret,
+    descriptor: &[u8],
+) -> Result<(MasterKey, RepositoryKeys), RepoError> {
+    let mut outcome = RepoError::from(KeyError::Wrong);
     for KeySlot { slot, .. } in slots {
         match open_slot(slot, secret) {
-            Ok(master) => return Ok(master),
-            Err(KeyError::Cost(cost)) => outcome = KeyError::Cost(cost),
+            Ok(master) => {
+                let keys = RepositoryKeys::derive(&master);
+                if Descriptor::is_authentic(descriptor, &keys) {
+                    return Ok((master, keys));
+                }
+                outcome = RepoError::Forged(ObjectName::descriptor());
+            }
+            Err(KeyError::Cost(cost)) => outcome = KeyError::Cost(cost).into(),
             Err(_) => {}
         }
     }
-    Err(outcome.into())
+    Err(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn key_file(byte: u8) -> Secret {
+        Secret::KeyFile(Zeroizing::new([byte; 32]))
+    }
+
+    #[test]
+    fn what_an_interrupted_creation_left_does_not_lock_anyone_out() {
+        let cache = tempfile::tempdir().unwrap();
+        let secret = key_file(1);
+        for n in 0..8 {
+            let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+            let slot = seal_slot(&MasterKey([n; 32]), &secret, [n; 32], Cost::FLOOR, 0, "left").unwrap();
+            put_slot(store.as_ref(), &slot).unwrap();
+            let options = CreateOptions::default();
+            Repository::create(Arc::clone(&store), &secret, cache.path(), &options).unwrap();
+            Repository::open(Arc::clone(&store), &secret, cache.path()).unwrap();
+            let wrong = Repository::open(store, &key_file(2), cache.path());
+            assert!(matches!(wrong.err(), Some(RepoError::Key(KeyError::Wrong))));
+        }
+    }
 }

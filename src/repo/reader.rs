@@ -65,6 +65,16 @@ impl Reader {
         self.keys.link_group(device, inode, changed_ns)
     }
 
+    /// A chunk of file data, appended to `to`.
+    pub fn data(&mut self, id: &ChunkId, to: &mut Vec<u8>) -> Result<(), RepoError> {
+        let (location, block) = self.find(id)?;
+        match slice(&block, &location) {
+            Some(bytes) if self.keys.chunk_id(bytes) == *id => to.extend_from_slice(bytes),
+            _ => return Err(self.wrong_bytes(location.segment)),
+        }
+        Ok(())
+    }
+
     /// Whether `bytes` are the chunk of file data with this id.
     pub fn is_data(&self, id: &ChunkId, bytes: &[u8]) -> bool {
         self.keys.chunk_id(bytes) == *id

@@ -4,9 +4,9 @@
 //! into blocks of neighbours. Packers compress blocks and fill the open segment. Uploaders seal full
 //! segments, put them, and enter them into the index. All queues are bounded.
 //!
-//! Memory: `2 × threads + 2` blocks being gathered, queued or packed (a block is the repository's block
-//! length, 1 MiB by default, and at most one chunk more), one open segment, and [`UPLOADERS`] + 1 full
-//! ones, each up to twice its size while it is sealed.
+//! Memory: `2 × threads + 2` blocks being gathered, queued or packed (a block is no longer than the
+//! repository's block length, 2 MiB by default, or a single chunk), one open segment, one full one that waits, and
+//! one for each uploader, which takes about a block more while it is sealed.
 //!
 //! Order is what makes a crash harmless: a segment is whole in the store before the index knows it,
 //! and a snapshot is written only after all its segments. What a killed run leaves are segments that
@@ -28,8 +28,8 @@ use crate::index::{Catalog, CatalogWriter, SegmentRow};
 use crate::keys::random_bytes;
 use crate::store::Store;
 
-/// Threads that seal and put segments: one works while the other waits for the disk.
-const UPLOADERS: usize = 2;
+/// One thread that seals and puts segments keeps up with so many that compress.
+const PACKERS_PER_UPLOADER: usize = 2;
 /// The ledger's parts, so that threads seldom wait for each other.
 const SHARDS: usize = 64;
 /// Segments grow with the repository, so that the list of those a snapshot needs stays short.
@@ -46,6 +46,17 @@ pub struct WriterOptions {
     pub level: i32,
     /// Threads that compress.
     pub threads: usize,
+    /// Where segments go.
+    pub target: WriteTarget,
+}
+
+/// Where a pipeline's segments go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteTarget {
+    /// Into the store.
+    Store,
+    /// Nowhere: full segments are let go, for a run that only tells what it would do.
+    Nowhere,
 }
 
 /// Where a chunk came to lie.
@@ -85,6 +96,7 @@ struct Shared {
     ledger: Ledger,
     open: Mutex<SegmentWriter>,
     segment_len: usize,
+    target: WriteTarget,
     done: Mutex<Done>,
     pool: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
 }
@@ -130,6 +142,7 @@ impl Repository {
             ledger: Ledger(std::array::from_fn(|_| Mutex::default())),
             open: Mutex::new(SegmentWriter::new(SegmentKind::Bulk)),
             segment_len: segment_len as usize,
+            target: options.target,
             done: Mutex::default(),
             pool: bounded(2 * options.threads + 2),
         });
@@ -189,7 +202,7 @@ impl Writer {
             let (shared, queued, full) = (Arc::clone(&shared), queued.clone(), full.clone());
             packers.push(std::thread::spawn(move || pack_blocks(&shared, compressor, &queued, &full)));
         }
-        let uploaders = (0..UPLOADERS)
+        let uploaders = (0..options.threads.div_ceil(PACKERS_PER_UPLOADER).max(1))
             .map(|_| {
                 let (shared, ready) = (Arc::clone(&shared), ready.clone());
                 std::thread::spawn(move || upload_segments(&shared, &ready))
@@ -283,19 +296,24 @@ impl WriteSession {
         if !self.take_on(&id)? {
             return Ok(Stored { id, new: false });
         }
-        let gather = match kind {
-            BlockKind::Data => &mut self.data,
-            BlockKind::Tree => &mut self.trees,
-        };
-        if gather.raw.capacity() == 0 {
-            gather.raw = self.shared.pool.1.try_recv().unwrap_or_else(|_| Vec::with_capacity(self.block_len));
-        }
-        gather.raw.extend_from_slice(bytes);
-        gather.chunks.push(ChunkEntry { id, length: bytes.len() as u32 });
-        if gather.raw.len() >= self.block_len {
+        if self.gather(kind).raw.len() + bytes.len() > self.block_len {
             self.send(kind)?;
         }
+        if self.gather(kind).raw.capacity() == 0 {
+            let buffer = self.shared.pool.1.try_recv();
+            self.gather(kind).raw = buffer.unwrap_or_else(|_| Vec::with_capacity(self.block_len));
+        }
+        let gather = self.gather(kind);
+        gather.raw.extend_from_slice(bytes);
+        gather.chunks.push(ChunkEntry { id, length: bytes.len() as u32 });
         Ok(Stored { id, new: true })
+    }
+
+    fn gather(&mut self, kind: BlockKind) -> &mut Gather {
+        match kind {
+            BlockKind::Data => &mut self.data,
+            BlockKind::Tree => &mut self.trees,
+        }
     }
 
     /// Whether the chunk is new, in which case it is from now on this session's to store. The shard
@@ -315,23 +333,19 @@ impl WriteSession {
         }
     }
 
+    /// Hands the gathered chunks of a kind to the packers, if there are any.
     fn send(&mut self, kind: BlockKind) -> Result<(), RepoError> {
-        let gather = match kind {
-            BlockKind::Data => mem::take(&mut self.data),
-            BlockKind::Tree => mem::take(&mut self.trees),
-        };
-        let block = RawBlock { kind, raw: gather.raw, chunks: gather.chunks };
-        self.blocks.send(block).map_err(|_| RepoError::Stopped)
+        let Gather { raw, chunks } = mem::take(self.gather(kind));
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.blocks.send(RawBlock { kind, raw, chunks }).map_err(|_| RepoError::Stopped)
     }
 
     /// Hands on what is gathered. Without it, chunks of this session may be missing.
     pub fn flush(mut self) -> Result<(), RepoError> {
-        for kind in [BlockKind::Data, BlockKind::Tree] {
-            let gather = if kind == BlockKind::Data { &self.data } else { &self.trees };
-            if !gather.chunks.is_empty() {
-                self.send(kind)?;
-            }
-        }
+        self.send(BlockKind::Data)?;
+        self.send(BlockKind::Tree)?;
         lock(&self.shared.done).segments.extend(self.segments.drain());
         Ok(())
     }
@@ -369,6 +383,10 @@ fn pack_blocks(
 /// An uploader's life: put full segments, enter them into the index, clear the ledger of their chunks.
 fn upload_segments(shared: &Shared, ready: &Receiver<SegmentWriter>) {
     for segment in ready {
+        if shared.target == WriteTarget::Nowhere {
+            // Its chunks stay in the ledger, so that none of them counts as new again.
+            continue;
+        }
         let put = match put_segment(shared.store.as_ref(), &shared.keys, segment, None, ObjectName::segment) {
             Ok(put) => put,
             Err(error) => return fail(shared, error),

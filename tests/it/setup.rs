@@ -30,6 +30,7 @@ pub fn create(folder: &Path, secret: &Secret, cache: &Path, options: &CreateOpti
 pub fn save(repository: &mut Repository, homes: &Path) -> BackupReport {
     let options = BackupOptions {
         homes: HomeSelection::Under(homes.into()),
+        users: vec![],
         source: "lab".into(),
         host: "node".into(),
         tags: vec![],

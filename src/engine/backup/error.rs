@@ -24,6 +24,12 @@ pub enum BackupError {
     /// Two paths name one user.
     #[error("{0} is the second home with this name in one run; save them in runs with different --source")]
     SameUser(PathBuf),
+    /// There is nothing to save, and never was.
+    #[error("there is no home in {0}")]
+    NoHomes(String),
+    /// A user was asked for who has no home here.
+    #[error("{} has no home among those of this run", String::from_utf8_lossy(.0))]
+    NoSuchUser(Vec<u8>),
     /// A pattern cannot be used.
     #[error(transparent)]
     Rule(#[from] RuleError),

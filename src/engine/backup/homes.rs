@@ -1,10 +1,10 @@
 //! Finds the homes of a run. Knows directories and users, not what is in a home.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use rustix::fs::FileType;
 
@@ -31,12 +31,30 @@ pub struct FoundHome {
     pub root: Result<(OwnedFd, Stat), io::Error>,
 }
 
-/// Finds and opens the homes, by user. A home that cannot be opened is still found.
-pub fn find(selection: &HomeSelection) -> Result<Vec<FoundHome>, BackupError> {
-    match selection {
-        HomeSelection::Under(folder) => under(folder),
-        HomeSelection::Paths(paths) => named(paths),
+impl fmt::Display for HomeSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Under(folder) => write!(f, "{}", folder.display()),
+            Self::Paths(paths) => {
+                let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+                f.write_str(&paths.join(", "))
+            }
+        }
     }
+}
+
+/// Finds and opens the homes, by user: all, or those of `users`, each of whom must have one. A home
+/// that cannot be opened is still found.
+pub fn find(selection: &HomeSelection, users: &[Vec<u8>]) -> Result<Vec<FoundHome>, BackupError> {
+    let mut found = match selection {
+        HomeSelection::Under(folder) => under(folder)?,
+        HomeSelection::Paths(paths) => named(paths)?,
+    };
+    if let Some(user) = users.iter().find(|user| found.iter().all(|home| home.user != **user)) {
+        return Err(BackupError::NoSuchUser(user.clone()));
+    }
+    found.retain(|home| users.is_empty() || users.contains(&home.user));
+    Ok(found)
 }
 
 fn under(folder: &Path) -> Result<Vec<FoundHome>, BackupError> {
@@ -61,22 +79,30 @@ fn under(folder: &Path) -> Result<Vec<FoundHome>, BackupError> {
     Ok(homes)
 }
 
+/// A path that leads nowhere is a home that could not be opened: the others are saved all the same.
 fn named(paths: &[PathBuf]) -> Result<Vec<FoundHome>, BackupError> {
     let mut homes = BTreeMap::new();
     for path in paths {
-        let error = |source| BackupError::Homes { path: path.clone(), source };
-        let absolute = path.canonicalize().map_err(error)?;
+        let (absolute, root) = match path.canonicalize() {
+            Ok(absolute) => {
+                let root = with_stat(walk::open_path(&absolute));
+                (absolute, root)
+            }
+            Err(error) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), Err(error)),
+        };
         let name = absolute.file_name().ok_or_else(|| BackupError::NoUser(path.clone()))?;
         let user = name.to_os_string().into_vec();
-        let root = with_stat(walk::open_path(&absolute));
-        if let Err(source) = root {
-            return Err(error(source));
-        }
         if homes.insert(user.clone(), FoundHome { user, path: absolute, root }).is_some() {
             return Err(BackupError::SameUser(path.clone()));
         }
     }
-    Ok(homes.into_values().collect())
+    let mut homes: Vec<_> = homes.into_values().collect();
+    if homes.iter().all(|home| home.root.is_err())
+        && let Some(FoundHome { path, root: Err(source), .. }) = homes.pop()
+    {
+        return Err(BackupError::Homes { path, source });
+    }
+    Ok(homes)
 }
 
 fn with_stat(opened: Result<OwnedFd, rustix::io::Errno>) -> Result<(OwnedFd, Stat), io::Error> {
@@ -143,9 +169,33 @@ mod tests {
             std::fs::create_dir(folder.path().join(user)).unwrap();
         }
         std::fs::write(folder.path().join("file"), "").unwrap();
-        let homes = find(&HomeSelection::Under(folder.path().into())).unwrap();
+        let homes = find(&HomeSelection::Under(folder.path().into()), &[]).unwrap();
         let users: Vec<_> = homes.iter().map(|h| &h.user[..]).collect();
         assert_eq!(users, [&b"ann"[..], b"bob"]);
+    }
+
+    #[test]
+    fn only_the_homes_of_named_users_are_found_and_each_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        for user in ["bob", "ann"] {
+            std::fs::create_dir(folder.path().join(user)).unwrap();
+        }
+        let selection = HomeSelection::Under(folder.path().into());
+        let homes = find(&selection, &[b"bob".to_vec()]).unwrap();
+        assert_eq!(homes.iter().map(|h| &h.user[..]).collect::<Vec<_>>(), [b"bob"]);
+        let missing = find(&selection, &[b"bob".to_vec(), b"eve".to_vec()]);
+        assert!(matches!(missing, Err(BackupError::NoSuchUser(user)) if user == b"eve"));
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_costs_no_other_home() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["ann", "bob"].map(|user| folder.path().join(user));
+        std::fs::create_dir(&paths[1]).unwrap();
+        let homes = find(&HomeSelection::Paths(paths.to_vec()), &[]).unwrap();
+        assert_eq!([homes[0].root.is_err(), homes[1].root.is_ok()], [true, true]);
+        let missing = HomeSelection::Paths(vec![paths[0].clone()]);
+        assert!(matches!(find(&missing, &[]), Err(BackupError::Homes { .. })));
     }
 
     #[test]
@@ -155,6 +205,6 @@ mod tests {
         for path in &paths {
             std::fs::create_dir_all(path).unwrap();
         }
-        assert!(matches!(find(&HomeSelection::Paths(paths.to_vec())), Err(BackupError::SameUser(_))));
+        assert!(matches!(find(&HomeSelection::Paths(paths.to_vec()), &[]), Err(BackupError::SameUser(_))));
     }
 }

@@ -66,9 +66,10 @@ impl Prior {
                     return Ok(Some((None, entry)));
                 }
                 let Some(id) = pages.next() else { return Ok(None) };
-                if let TreeObject::Page(next) = reader.tree(&id)? {
-                    *page = next.entries.into_iter();
-                }
+                let TreeObject::Page(next) = reader.tree(&id)? else {
+                    return Err(RepoError::MalformedTree(id));
+                };
+                *page = next.entries.into_iter();
             },
         }
     }

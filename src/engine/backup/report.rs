@@ -61,6 +61,8 @@ pub struct BackupReport {
     pub problems: Vec<Problem>,
     /// Objects of the repository that could not be read. Snapshots that need them are damaged.
     pub damaged: Vec<RepoError>,
+    /// Why an image of the index that was due could not be published; the snapshot is not affected.
+    pub index_problem: Option<RepoError>,
     /// When the run began.
     pub started: Timestamp,
     /// When it ended.
@@ -86,6 +88,7 @@ impl BackupReport {
             homes,
             problems,
             damaged,
+            index_problem: None,
             started,
             finished: started,
         }

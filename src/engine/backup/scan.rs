@@ -12,7 +12,7 @@ mod save;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::Rules;
 use crate::files::walk::Stat;
 use crate::format::Content;
-use crate::index::{HomeKey, Seen, SeenRow};
+use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::repo::{Repository, Writer};
 
 /// One home while it is walked.
@@ -41,20 +41,24 @@ pub struct Home {
     pub stat: Stat,
     /// Its rows in the local index, usable as long as their base commit exists.
     pub seen: Option<HomeKey>,
-    /// Its tree in the last snapshot, for when there are no rows.
+    /// Its tree in the last snapshot, for directories that have no row.
     pub previous: Option<ChunkId>,
-    /// The commit that has what is taken over.
-    pub base: Option<Hash>,
+    /// The commit that has what the rows speak of.
+    pub seen_base: Option<Hash>,
+    /// The commit that has the last tree.
+    pub previous_base: Option<Hash>,
     /// Paths in it where something is mounted.
     pub mounts: Vec<Vec<u8>>,
     /// What came of it.
     pub totals: Totals,
     /// What went wrong.
     pub problems: Mutex<Vec<Problem>>,
-    /// Rows to write when the snapshot stands.
-    pub rows: Mutex<Vec<SeenRow>>,
-    /// Directories whose rows stay.
-    pub unchanged: Mutex<Vec<(u64, u64)>>,
+    /// Where its rows go.
+    pub rows: HomeKey,
+    /// Whether any row was written.
+    pub has_new_rows: AtomicBool,
+    /// Directories that have a row, by device and inode.
+    pub visited: Mutex<Vec<(u64, u64)>>,
     /// The outcome of its own directory.
     pub outcome: Mutex<Option<Outcome>>,
     /// Contents of files with several names, so that each is read once: by device, inode, change time.
@@ -93,19 +97,21 @@ pub struct Totals {
 
 impl Home {
     /// A home about to be walked.
-    pub fn new(user: Vec<u8>, path: PathBuf, stat: Stat) -> Self {
+    pub fn new(user: Vec<u8>, path: PathBuf, stat: Stat, rows: HomeKey) -> Self {
         Self {
             user,
             path,
             stat,
             seen: None,
             previous: None,
-            base: None,
+            seen_base: None,
+            previous_base: None,
             mounts: Vec::new(),
             totals: Totals::default(),
             problems: Mutex::default(),
-            rows: Mutex::default(),
-            unchanged: Mutex::default(),
+            rows,
+            has_new_rows: AtomicBool::new(false),
+            visited: Mutex::default(),
             outcome: Mutex::default(),
             linked: Mutex::default(),
             copies_ms: AtomicU64::new(0),
@@ -141,12 +147,14 @@ pub struct Scan<'a> {
     pub chunker: &'a Chunker,
     /// Progress, and the request to stop.
     pub meter: &'a Meter,
-    /// Directories never entered, by device and inode: the repository itself and its cache.
+    /// Never saved, by device and inode: the repository itself, its cache and its key.
     pub own: &'a HashSet<(u64, u64)>,
     /// The run's beginning, seconds since 1970.
     pub started_s: i64,
     /// Where the private copies of live databases are made.
     pub scratch: PathBuf,
+    /// Takes what was seen; committed when the snapshot stands.
+    pub rows: &'a Mutex<SeenWriter>,
 }
 
 impl Scan<'_> {

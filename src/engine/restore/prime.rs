@@ -15,7 +15,7 @@ use crate::engine::backup::seen_listing::{SeenListingWriter, Signature, digest};
 use crate::files::place::Place;
 use crate::files::walk::{self, ListBuffer, Listed};
 use crate::format::{Entry, EntryKind};
-use crate::index::{Seen, SeenDirectory, SeenRow};
+use crate::index::{HomeKey, Seen, SeenDirectory, SeenRow, SeenWriter};
 use crate::repo::{Reader, Repository};
 
 /// Primes the index with a whole home that came back to where it was, or where it will be backed up from.
@@ -26,19 +26,27 @@ pub fn prime(
     context: &Context<'_>,
 ) -> Result<(), RestoreError> {
     let Some(place) = root.place.clone() else { return Ok(()) };
-    let mut seen = Seen::open(repository.cache())?;
+    let seen = Seen::open(repository.cache())?;
     let is_known = seen.home(&context.options.source, &source.user)?.is_some();
     if !source.path.is_empty() || (is_known && !is_home(source, &context.options.target)) {
         return Ok(());
     }
-    let mut primer = Primer { reader: repository.reader()?, buffer: ListBuffer::default(), rows: Vec::new() };
     let EntryKind::Directory(tree) = source.entry.kind else { return Ok(()) };
+    let mut rows = seen.writer()?;
+    let home = rows.home(&context.options.source, &source.user)?;
+    let mut primer = Primer {
+        reader: repository.reader()?,
+        buffer: ListBuffer::default(),
+        rows,
+        home,
+        visited: Vec::new(),
+    };
     let mut stack = vec![(place, tree)];
     while let Some((place, tree)) = stack.pop() {
         primer.directory(&place, tree, &mut stack)?;
     }
-    seen.update_home(&context.options.source, &source.user, &source.commit, &primer.rows, &[])?;
-    Ok(())
+    primer.rows.finish_home(home, &source.commit, &primer.visited)?;
+    Ok(primer.rows.commit()?)
 }
 
 /// Whether the target is the home itself.
@@ -55,7 +63,9 @@ fn is_home(source: &RestoreSource, target: &RestoreTarget) -> bool {
 struct Primer {
     reader: Reader,
     buffer: ListBuffer,
-    rows: Vec<SeenRow>,
+    rows: SeenWriter,
+    home: HomeKey,
+    visited: Vec<(u64, u64)>,
 }
 
 impl Primer {
@@ -98,8 +108,9 @@ impl Primer {
         is_same &= there.next().is_none();
         let digest = if is_same { digest(&listing.entries) } else { [0; 16] };
         let seen = SeenDirectory { digest, tree, files, bytes, problems: 0 };
-        self.rows.push(SeenRow { device: stat.device, inode: stat.inode, seen, entries: writer.finish() });
-        Ok(())
+        let row = SeenRow { device: stat.device, inode: stat.inode, seen, entries: writer.finish() };
+        self.visited.push((row.device, row.inode));
+        Ok(self.rows.put(self.home, &[row])?)
     }
 }
 

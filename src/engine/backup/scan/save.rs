@@ -24,13 +24,15 @@ use crate::files::read::{OpenError, OpenFile, xattrs_at, xattrs_of};
 use crate::files::rules::{MAX_IGNORE_BYTES, PatternFile, Scope, Verdict};
 use crate::files::walk::{self, ListBuffer, Listed, Stat};
 use crate::format::{Attributes, Content, Entry, EntryKind, Owner, PageBuilder, flags};
-use crate::index::{Seen, SeenDirectory, SeenRow};
+use crate::index::{HomeKey, Seen, SeenDirectory, SeenRow};
 use crate::repo::{Reader, RepoError, Repository, WriteSession, Writer};
 
 /// A file that changes while it is read is read so often before it is saved as it is.
 const ATTEMPTS: usize = 3;
 /// Times closer than this to the run are not trusted to change with the next write.
 const RACY_S: i64 = 2;
+/// Bytes of rows for the local index that a thread gathers.
+const ROWS_LEN: usize = 256 << 10;
 /// Read of a file that may mark its directory.
 const MARKER_LEN: usize = 4 << 10;
 
@@ -42,6 +44,9 @@ pub struct Walker<'a> {
     seen: Seen,
     saver: FileSaver<'a>,
     list_buffer: ListBuffer,
+    rows: Vec<SeenRow>,
+    rows_home: Option<HomeKey>,
+    rows_len: usize,
 }
 
 /// A regular file that was saved, or why it was not.
@@ -66,6 +71,9 @@ impl<'a> Walker<'a> {
             seen: seen.reader()?,
             saver: FileSaver::new(scan.chunker, scan.meter),
             list_buffer: ListBuffer::default(),
+            rows: Vec::new(),
+            rows_home: None,
+            rows_len: 0,
         })
     }
 
@@ -83,7 +91,28 @@ impl<'a> Walker<'a> {
                 return Err(error);
             }
         }
+        self.flush_rows()?;
         Ok(self.session.flush()?)
+    }
+
+    /// Gathers rows, so that threads seldom wait for the database.
+    fn keep_row(&mut self, home: HomeKey, row: SeenRow) -> Result<(), BackupError> {
+        if self.rows_home != Some(home) || self.rows_len >= ROWS_LEN {
+            self.flush_rows()?;
+            self.rows_home = Some(home);
+        }
+        self.rows_len += row.entries.len();
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn flush_rows(&mut self) -> Result<(), BackupError> {
+        if let Some(home) = self.rows_home {
+            lock(self.scan.rows).put(home, &self.rows)?;
+        }
+        self.rows.clear();
+        self.rows_len = 0;
+        Ok(())
     }
 
     /// The first visit: what is there, did it change, which subdirectories are to come.
@@ -200,7 +229,7 @@ impl<'a> Walker<'a> {
             }
             let is_kept = scope.decide(OsStr::from_bytes(name), is_directory) == Verdict::Keep
                 && !(stat.kind.is_file() && self.scan.rules.too_large(stat.size))
-                && !(is_directory && self.scan.own.contains(&(stat.device, stat.inode)));
+                && !self.scan.own.contains(&(stat.device, stat.inode));
             if !is_kept {
                 Meter::add(&totals.excluded, 1);
             }
@@ -289,7 +318,7 @@ impl<'a> Walker<'a> {
             visit.is_same && visit.children.iter().all(|c| c.outcome.as_ref().is_some_and(|o| o.is_same));
         if let Some(seen) = visit.seen.take_if(|_| all_same) {
             self.count(directory, seen.files, seen.bytes);
-            lock(&home.unchanged).push(place);
+            lock(&home.visited).push(place);
             let outcome =
                 Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };
             return Ok(Some(outcome));
@@ -309,7 +338,9 @@ impl<'a> Walker<'a> {
         }
         self.count(directory, row.seen.files, row.seen.bytes);
         let tree = row.seen.tree;
-        lock(&home.rows).push(row);
+        lock(&home.visited).push(place);
+        home.has_new_rows.store(true, Ordering::Relaxed);
+        self.keep_row(home.rows, row)?;
         Ok(Some(Outcome { tree, is_same: previous_tree == Some(tree), stat, xattrs: visit.xattrs }))
     }
 
@@ -569,6 +600,7 @@ impl<'a> Walker<'a> {
             let (saved, now, xattrs) = match (read, file.stat_again(), file.xattrs()) {
                 (Ok(saved), Ok(now), Ok(xattrs)) => (saved, now, xattrs),
                 (Err(SaveError::Repository(error)), ..) => return Err(error.into()),
+                (Err(SaveError::Interrupted), ..) => return Err(BackupError::Interrupted),
                 (Err(SaveError::Read(error)), ..) | (_, Err(error), _) | (_, _, Err(error)) => {
                     return Ok(self.unreadable(directory, name, error));
                 }
@@ -622,6 +654,7 @@ impl<'a> Walker<'a> {
                     return Ok(Some(SavedContent { content: saved.content, flags, stat: *stat, xattrs }));
                 }
                 Err(SaveError::Repository(error)) => return Err(error.into()),
+                Err(SaveError::Interrupted) => return Err(BackupError::Interrupted),
                 Err(SaveError::Read(error)) => error.to_string(),
             },
             Err(why) => why,

@@ -1,0 +1,69 @@
+//! `backup`: from the command line to a snapshot and what is told about it.
+
+mod arguments;
+mod excludes;
+mod options;
+mod report;
+
+use std::sync::Arc;
+
+pub use arguments::BackupArguments;
+
+use crate::cli::busy::BusyLock;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::locate::Origin;
+use crate::cli::open::{self, Created};
+use crate::cli::progress::Progress;
+use crate::cli::text;
+use crate::engine::Meter;
+use crate::engine::backup::backup;
+use crate::repo::{RepoError, Repository};
+
+/// Takes a snapshot.
+pub fn run(context: &Context, arguments: &BackupArguments) -> Result<Exit, CliError> {
+    if arguments.rules.list_excludes {
+        return excludes::list(context, &arguments.rules);
+    }
+    let options = options::options(context, arguments)?;
+    let mut repository = open_or_create(context, arguments)?;
+    let _lock = BusyLock::take(repository.cache())?;
+    let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));
+    let progress = Progress::start(context, "saving", &meter);
+    let result = backup(&mut repository, &options, &meter);
+    progress.finish();
+    let report = result?;
+    report::tell(&context.output, &report);
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Problems })
+}
+
+/// Only in the default place, or when told to, a missing repository is made: elsewhere it may be on
+/// a disk that is not mounted, and a new one in its place would hide that.
+fn open_or_create(context: &Context, arguments: &BackupArguments) -> Result<Repository, CliError> {
+    let may_create = arguments.init || context.places.repository_origin == Origin::Default;
+    match open::open(context) {
+        Err(CliError::Repository(RepoError::Absent(_))) if may_create && !arguments.dry_run => {
+            let Created { repository, key_file } = open::create(context)?;
+            tell_of_creation(context);
+            if let Some(key_file) = key_file {
+                open::tell_of_key(&context.output, &key_file);
+            }
+            Ok(repository)
+        }
+        result => result,
+    }
+}
+
+fn tell_of_creation(context: &Context) {
+    let output = &context.output;
+    let place = context.places.repository.display().to_string();
+    output.note(&format!("created a repository in {place}"));
+    if context.places.repository_origin == Origin::Default {
+        output.warn(&format!(
+            "{} is on this machine's own disk: to survive the machine's loss, copy it elsewhere, or point --repo \
+             at a mount",
+            text::safe(&place)
+        ));
+    }
+}

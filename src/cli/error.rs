@@ -1,0 +1,234 @@
+//! What ends a command, how it is said, and which exit code it has.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::config::ConfigError;
+use super::exit::Exit;
+use super::output::{Format, complain, complain_object};
+use super::secret::SecretError;
+use super::text;
+use crate::engine::backup::BackupError;
+use crate::format::{FormatError, SegmentError};
+use crate::keys::{KeyError, KeyFileError};
+use crate::repo::RepoError;
+use crate::store::StoreError;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The command line makes no sense in a way the parser cannot see.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration file.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that a flag names cannot be read.
+    #[error("cannot read {path} ({flag})", path = .path.display())]
+    File {
+        /// The flag.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The key or passphrase cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The folder for a new repository holds other things.
+    #[error("{} is not empty; a new repository wants a folder of its own", .0.display())]
+    Occupied(PathBuf),
+    /// Objects of a repository without its descriptor.
+    #[error("{} holds objects of a repository, but its file `format` is gone; nothing was written", .0.display())]
+    Headless(PathBuf),
+    /// Another program keeps its repository there.
+    #[error("{} holds a repository of another program (restic, rustic or borg)", .0.display())]
+    OtherProgram(PathBuf),
+    /// Another backup runs.
+    #[error("another backup of this repository is running on this machine")]
+    Busy,
+    /// The lock against a second backup cannot be had.
+    #[error("cannot lock {}", .path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No snapshot, key or object has an id that begins so.
+    #[error("no {what} has an id that begins with {id:?}")]
+    Unknown {
+        /// The kind of thing.
+        what: &'static str,
+        /// As it was given.
+        id: String,
+    },
+    /// Several have.
+    #[error("more than one {what} has an id that begins with {id:?}; give more digits")]
+    Ambiguous {
+        /// The kind of thing.
+        what: &'static str,
+        /// As it was given.
+        id: String,
+    },
+    /// The repository.
+    #[error(transparent)]
+    Repository(#[from] RepoError),
+    /// The backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The results cannot be written.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+    /// A file of results cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+#[derive(Serialize)]
+struct ExitError<'a> {
+    message_type: &'static str,
+    code: u8,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+impl CliError {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Config(_) => Exit::Usage,
+            Self::Secret(_) => Exit::NoKey,
+            Self::Headless(_) => Exit::Damaged,
+            Self::OtherProgram(_) => Exit::Foreign,
+            Self::Busy => Exit::Busy,
+            Self::Repository(error) => repository_exit(error),
+            Self::Backup(error) => backup_exit(error),
+            Self::File { .. }
+            | Self::Occupied(_)
+            | Self::Lock { .. }
+            | Self::Unknown { .. }
+            | Self::Ambiguous { .. }
+            | Self::Output(_)
+            | Self::Write { .. } => Exit::Failed,
+        }
+    }
+
+    /// What to try next, where the message does not say it.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Secret(SecretError::KeyFile(KeyFileError::Missing(_))) => Some(
+                "without its key nobody can read a repository: look for the copy you put away. A passphrase is \
+                 given by --password-file, --password-command or HOMEKEEP_PASSWORD",
+            ),
+            Self::Occupied(_) | Self::OtherProgram(_) => Some("name an empty or new folder with --repo"),
+            Self::Headless(_) => Some("bring the file back from a copy of the repository"),
+            Self::Busy => Some("wait for it to end; no lock needs to be removed"),
+            Self::Unknown { what: "snapshot", .. } => Some("`homekeep snapshots` lists them"),
+            Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
+            Self::Backup(BackupError::NoHomes(_)) => {
+                Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
+            }
+            Self::Backup(BackupError::Repository(error)) | Self::Repository(error) => repository_hint(error),
+            _ => None,
+        }
+    }
+
+    /// Says the error, with its causes, once.
+    pub fn report(&self, format: Format) {
+        say(format, self.exit(), &text::chain(self), self.hint());
+    }
+}
+
+/// Says why the program ends.
+pub fn say(format: Format, exit: Exit, message: &str, hint: Option<&str>) {
+    match format {
+        Format::Human => {
+            complain(&format!("homekeep: error: {}", text::safe(message)));
+            if let Some(hint) = hint {
+                complain(&format!("homekeep: hint: {hint}"));
+            }
+        }
+        Format::Json => {
+            complain_object(&ExitError { message_type: "exit_error", code: exit.code(), message, hint });
+        }
+    }
+}
+
+fn backup_exit(error: &BackupError) -> Exit {
+    match error {
+        BackupError::Interrupted => Exit::Interrupted,
+        BackupError::Rule(_) | BackupError::NoUser(_) | BackupError::SameUser(_) => Exit::Usage,
+        BackupError::Repository(error) => repository_exit(error),
+        _ => Exit::Failed,
+    }
+}
+
+fn repository_exit(error: &RepoError) -> Exit {
+    match error {
+        RepoError::Absent(_) => Exit::NoRepository,
+        RepoError::Key(KeyError::Wrong | KeyError::OtherKind) => Exit::WrongKey,
+        RepoError::Key(KeyError::Cost(_)) | RepoError::NoSlots => Exit::Damaged,
+        RepoError::Forged(_) | RepoError::Segment { source: SegmentError::ForeignKey, .. } => Exit::Foreign,
+        RepoError::Format { source, .. }
+        | RepoError::Segment { source: SegmentError::Format(source), .. } => format_exit(source),
+        RepoError::Segment { .. } | RepoError::Damaged { .. } | RepoError::MissingChunk(_) => Exit::Damaged,
+        RepoError::Store(StoreError::NotFound { .. } | StoreError::Short { .. }) => Exit::Damaged,
+        RepoError::Maintained(_) => Exit::Newer,
+        _ => Exit::Failed,
+    }
+}
+
+fn format_exit(error: &FormatError) -> Exit {
+    match error {
+        FormatError::Version { .. } | FormatError::Feature(_) => Exit::Newer,
+        FormatError::Magic(_) => Exit::Foreign,
+        FormatError::Malformed { .. } | FormatError::NotCanonical(_) => Exit::Damaged,
+    }
+}
+
+fn repository_hint(error: &RepoError) -> Option<&'static str> {
+    match repository_exit(error) {
+        Exit::WrongKey => Some("--key-file, --password-file or --password-command name another"),
+        Exit::Damaged => Some("bring the object back from a copy of the repository, under the same name"),
+        Exit::Foreign => Some("look whether --repo names the right place"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_of_trouble_has_a_code_of_its_own() {
+        let format = |source| RepoError::Format { name: "format".into(), source };
+        let name = crate::format::ObjectName::descriptor();
+        let cases = [
+            (RepoError::Absent("/x".into()), Exit::NoRepository),
+            (RepoError::Key(KeyError::Wrong), Exit::WrongKey),
+            (RepoError::Damaged { name: name.clone(), reason: "x".into() }, Exit::Damaged),
+            (RepoError::Forged(name.clone()), Exit::Foreign),
+            (format(FormatError::Magic("the descriptor")), Exit::Foreign),
+            (format(FormatError::Feature("x".into())), Exit::Newer),
+            (format(FormatError::NotCanonical("descriptor")), Exit::Damaged),
+            (RepoError::Maintained(name), Exit::Newer),
+            (RepoError::Stopped, Exit::Failed),
+        ];
+        for (error, exit) in cases {
+            assert_eq!(CliError::from(error).exit(), exit);
+        }
+        let missing = SecretError::from(KeyFileError::Missing("/x".into()));
+        assert_eq!(CliError::from(missing).exit(), Exit::NoKey);
+        assert_eq!(CliError::from(BackupError::Interrupted).exit(), Exit::Interrupted);
+    }
+}

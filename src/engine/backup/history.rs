@@ -1,0 +1,84 @@
+//! What earlier snapshots of one source say of each home: the newest, and the newest that really holds it.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::codec::Hash;
+use crate::engine::select::newest_first;
+use crate::format::{Attention, HomeRecord};
+use crate::repo::Snapshot;
+
+/// The snapshots of one source, and what they say of each home.
+pub struct History {
+    /// Newest first.
+    snapshots: Vec<Snapshot>,
+    all: HashSet<Hash>,
+}
+
+impl History {
+    /// The history of `source`, as of `now`.
+    pub fn new(snapshots: Vec<Snapshot>, source: &str, now: Timestamp) -> Self {
+        let all = snapshots.iter().map(|s| s.hash).collect();
+        let ordered = newest_first(&snapshots, now).into_iter().map(|(_, snapshot)| snapshot);
+        let snapshots = ordered.filter(|s| s.record.source == source).cloned().collect();
+        Self { snapshots, all }
+    }
+
+    /// The newest snapshot.
+    pub fn newest(&self) -> Option<&Snapshot> {
+        self.snapshots.first()
+    }
+
+    /// The snapshots that were committed as one of `commits`.
+    pub fn committed_as<'h>(&'h self, commits: &HashSet<Hash>) -> impl Iterator<Item = &'h Snapshot> {
+        self.snapshots.iter().filter(|s| commits.contains(&s.hash))
+    }
+
+    /// Whether a commit exists, of whatever source.
+    pub fn has(&self, commit: &Hash) -> bool {
+        self.all.contains(commit)
+    }
+
+    /// What was said of a user, newest first.
+    fn mentions<'h>(&'h self, user: &[u8]) -> impl Iterator<Item = (&'h Snapshot, &'h HomeRecord)> {
+        let mention = move |s: &'h Snapshot| s.record.homes.iter().find(|h| h.user == user).map(|h| (s, h));
+        self.snapshots.iter().filter_map(mention)
+    }
+
+    /// The newest snapshot that says anything of a user.
+    pub fn latest<'h>(&'h self, user: &[u8]) -> Option<&'h Snapshot> {
+        self.mentions(user).next().map(|(snapshot, _)| snapshot)
+    }
+
+    /// The newest snapshot that really holds a user's home.
+    pub fn holding<'h>(&'h self, user: &[u8]) -> Option<(&'h Snapshot, &'h HomeRecord)> {
+        // Someone who was removed and comes back begins anew.
+        self.mentions(user)
+            .take_while(|(_, home)| home.attention != Attention::Removed)
+            .find(|(_, home)| home.attention == Attention::Normal)
+    }
+
+    /// Whether a record says something else than the newest one of its user.
+    pub fn is_news(&self, record: &HomeRecord) -> bool {
+        self.mentions(&record.user)
+            .next()
+            .is_none_or(|(_, last)| last.root != record.root || last.attention != record.attention)
+    }
+
+    /// Users whose home was directly in `folder` and is not known to be gone, with its path.
+    pub fn users_under(&self, folder: &std::path::Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+        use std::os::unix::ffi::OsStrExt;
+        let mut last: HashMap<&[u8], &HomeRecord> = HashMap::new();
+        for home in self.snapshots.iter().rev().flat_map(|s| &s.record.homes) {
+            last.insert(&home.user, home);
+        }
+        last.into_values()
+            .filter(|home| home.attention != Attention::Removed)
+            .filter(|home| {
+                std::path::Path::new(std::ffi::OsStr::from_bytes(&home.path)).parent() == Some(folder)
+            })
+            .map(|home| (home.user.clone(), home.path.clone()))
+            .collect()
+    }
+}
