@@ -56,11 +56,10 @@ impl KeyFile {
         let exposed = file.metadata().map_err(io)?.mode() & 0o077 != 0;
         let mut text = Zeroizing::new(Vec::new());
         file.take(MAX_LEN).read_to_end(&mut text).map_err(io)?;
-        let secret = match parse(&text) {
-            Some(Ok(secret)) => secret,
-            Some(Err(())) => return Err(KeyFileError::Damaged(path.into())),
-            None => return Err(KeyFileError::NoKey(path.into())),
-        };
+        let secret = parse_key(&text).map_err(|error| match error {
+            KeyTextError::NoKey => KeyFileError::NoKey(path.into()),
+            KeyTextError::Damaged => KeyFileError::Damaged(path.into()),
+        })?;
         Ok(Self { secret, exposed })
     }
 
@@ -75,12 +74,13 @@ impl KeyFile {
             }
             opened => opened.map_err(io)?,
         };
-        file.write_all(render(secret).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(render_key(secret).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)
     }
 }
 
-fn render(secret: &[u8; 32]) -> Zeroizing<String> {
+/// A key file's text.
+pub fn render_key(secret: &[u8; 32]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::from(
         "# The key to a homekeep repository. Without it nothing can be restored; whoever has it\n\
          # can read everything. Keep a copy in a safe place that is not this machine.\n",
@@ -93,22 +93,29 @@ fn render(secret: &[u8; 32]) -> Zeroizing<String> {
     text
 }
 
-/// The key in `text`: none without a key line, an error when the line is damaged.
-fn parse(text: &[u8]) -> Option<Result<Zeroizing<[u8; 32]>, ()>> {
-    let text = std::str::from_utf8(text).ok()?;
-    let digits = text.lines().find_map(|line| line.trim().strip_prefix(PREFIX))?;
+/// Why a text gives no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyTextError {
+    /// It has no key line.
+    NoKey,
+    /// It has one, which is not as it was written.
+    Damaged,
+}
+
+/// The secret on the first key line of `text`.
+pub fn parse_key(text: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyTextError> {
+    let text = std::str::from_utf8(text).map_err(|_| KeyTextError::NoKey)?;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(PREFIX));
+    let digits = line.ok_or(KeyTextError::NoKey)?;
     let mut bytes = Zeroizing::new([0; 36]);
     if digits.len() != 72 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Some(Err(()));
+        return Err(KeyTextError::Damaged);
     }
     for (n, byte) in bytes.iter_mut().enumerate() {
-        match u8::from_str_radix(&digits[2 * n..2 * n + 2], 16) {
-            Ok(value) => *byte = value,
-            Err(_) => return Some(Err(())),
-        }
+        *byte = u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).expect("two hexadecimal digits");
     }
     let secret = Zeroizing::new(<[u8; 32]>::try_from(&bytes[..32]).expect("32 of 36"));
-    if checksum(&secret) == bytes[32..] { Some(Ok(secret)) } else { Some(Err(())) }
+    if checksum(&secret) == bytes[32..] { Ok(secret) } else { Err(KeyTextError::Damaged) }
 }
 
 /// Four bytes that notice a mistyped digit.
@@ -139,14 +146,14 @@ mod tests {
         assert!(matches!(KeyFile::read(&path), Err(KeyFileError::Missing(_))));
         std::fs::write(&path, "nothing").unwrap();
         assert!(matches!(KeyFile::read(&path), Err(KeyFileError::NoKey(_))));
-        let mut text = render(&[0xa5; 32]).clone();
+        let mut text = render_key(&[0xa5; 32]).clone();
         let at = text.len() - 20;
         let other = if &text[at..at + 1] == "0" { "1" } else { "0" };
         text.replace_range(at..at + 1, other);
         std::fs::write(&path, text.as_bytes()).unwrap();
         assert!(matches!(KeyFile::read(&path), Err(KeyFileError::Damaged(_))));
         // What a number parser takes for a digit is not one.
-        let text = render(&[0x05; 32]).replacen("05", "+5", 1);
+        let text = render_key(&[0x05; 32]).replacen("05", "+5", 1);
         std::fs::write(&path, text).unwrap();
         assert!(matches!(KeyFile::read(&path), Err(KeyFileError::Damaged(_))));
     }

@@ -4,5 +4,5 @@
 mod keyfile;
 mod slots;
 
-pub use keyfile::{KeyFile, KeyFileError};
+pub use keyfile::{KeyFile, KeyFileError, KeyTextError, parse_key, render_key};
 pub use slots::{Cost, KeyError, Secret, open_slot, random_bytes, seal_slot};

@@ -2,5 +2,10 @@
 
 mod architecture;
 mod cli;
+mod fixtures;
+mod fuzz_corpus;
 mod live_sqlite;
+mod manifest;
+mod reader;
+mod setup;
 mod vectors;

@@ -1,0 +1,8 @@
+//! libFuzzer's way into the target `segment_header`.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::run("segment_header", bytes));
