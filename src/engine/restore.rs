@@ -11,6 +11,7 @@
 mod apply;
 mod decide;
 mod error;
+mod open_places;
 mod plan;
 mod prime;
 mod report;

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::plan::{Context, Job, PlannedDirectory, Planner, Root, chain, open, path, unless_full};
+use super::open_places::OpenPlaces;
+use super::plan::{Context, Job, PlannedDirectory, Planner, Root, chain, path, unless_full};
 use super::report::{Change, RestoreReport};
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, Problem, ProblemKind};
@@ -19,8 +20,6 @@ const PORTION: usize = 200_000;
 const BATCH: usize = 64;
 /// Bytes of files a thread takes at once.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Directories a thread keeps open.
-const OPEN_DIRECTORIES: usize = 64;
 
 /// Restores one tree.
 pub struct Restorer<'a> {
@@ -126,8 +125,8 @@ impl<'a> Restorer<'a> {
         self.write_jobs(report)
     }
 
-    fn link(&self, job: &Job, first: &FirstName) -> Result<(), PlaceError> {
-        let open = |directory| match self.planner.open(directory) {
+    fn link(&mut self, job: &Job, first: &FirstName) -> Result<(), PlaceError> {
+        let mut open = |directory| match self.planner.open(directory) {
             Ok(place) => Ok(place),
             Err(RestoreError::Target { source, .. }) => Err(source),
             Err(_) => Err(PlaceError::NotADirectory { name: String::new() }),
@@ -222,7 +221,7 @@ struct Writer<'p> {
     meter: &'p Meter,
     metas: &'p [EntryMeta],
     reader: Reader,
-    places: HashMap<usize, Place>,
+    places: OpenPlaces,
     written: Written,
 }
 
@@ -254,7 +253,7 @@ impl<'p> Writer<'p> {
             meter: planner.context.meter,
             metas,
             reader,
-            places: HashMap::new(),
+            places: OpenPlaces::default(),
             written: Written::default(),
         }
     }
@@ -296,7 +295,8 @@ impl<'p> Writer<'p> {
     }
 
     fn write(&mut self, job: &Job, meta: &EntryMeta) -> Result<Vec<MetadataProblem>, JobError> {
-        let place = self.place(job.directory).map_err(JobError::Restore)?;
+        let place =
+            self.places.open(self.directories, self.root, job.directory).map_err(JobError::Restore)?;
         let (name, placement) = (&job.entry.name[..], job.placement);
         Ok(match &job.entry.kind {
             EntryKind::File(_) => return self.file(job, &place, placement, meta),
@@ -342,18 +342,5 @@ impl<'p> Writer<'p> {
             self.written.first_names.push((group, first));
         }
         Ok(problems)
-    }
-
-    /// The open directory a job goes into.
-    fn place(&mut self, directory: usize) -> Result<Place, RestoreError> {
-        if let Some(place) = self.places.get(&directory) {
-            return Ok(place.clone());
-        }
-        let place = open(self.directories, self.root, directory)?;
-        if self.places.len() >= OPEN_DIRECTORIES {
-            self.places.clear();
-        }
-        self.places.insert(directory, place.clone());
-        Ok(place)
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::decide::{Overwrite, decide};
+use super::open_places::OpenPlaces;
 use super::report::{Action, Change, RestoreReport};
 use super::{RestoreError, RestoreOptions, RestoreSource, RestoreTarget, open_target, problem};
 use crate::codec::ChunkId;
@@ -155,6 +156,7 @@ pub struct Planner<'a> {
     groups: HashSet<[u8; 16]>,
     owners: HashMap<usize, (Arc<crate::format::Owner>, Option<Ids>)>,
     home: Ids,
+    places: OpenPlaces,
     stack: Vec<Step>,
     reader: Reader,
 }
@@ -188,6 +190,7 @@ impl<'a> Planner<'a> {
             groups: HashSet::new(),
             owners: HashMap::new(),
             home,
+            places: OpenPlaces::default(),
             stack: vec![Step::Enter(0)],
             reader,
         }
@@ -543,9 +546,9 @@ impl<'a> Planner<'a> {
         EntryMeta::new(entry, ids, self.home, options.setuid)
     }
 
-    /// Opens a planned directory, from the root down.
-    pub fn open(&self, index: usize) -> Result<Place, RestoreError> {
-        open(&self.directories, &self.root, index)
+    /// Opens a planned directory; no link is followed on the way.
+    pub fn open(&mut self, index: usize) -> Result<Place, RestoreError> {
+        self.places.open(&self.directories, &self.root, index)
     }
 
     /// Tells what is done with an entry, and counts it.
@@ -591,27 +594,6 @@ impl PlannedDirectory {
     fn is_included(&self) -> bool {
         self.include.is_none()
     }
-}
-
-/// Opens a planned directory, from the root down; no link is followed on the way.
-pub fn open(directories: &[PlannedDirectory], root: &Root, index: usize) -> Result<Place, RestoreError> {
-    let mut names = Vec::new();
-    let mut at = index;
-    while let Some(parent) = directories[at].parent {
-        names.push(&directories[at].entry.name);
-        at = parent;
-    }
-    let missing =
-        || PlaceError::NotADirectory { name: String::from_utf8_lossy(&directories[index].entry.name).into() };
-    let target = |source| RestoreError::Target {
-        path: OsStr::from_bytes(&path(directories, Some(index), b"")).into(),
-        source,
-    };
-    let mut place = root.place.clone().ok_or_else(|| target(missing()))?;
-    for name in names.into_iter().rev() {
-        place = place.open_directory(name).map_err(target)?;
-    }
-    Ok(place)
 }
 
 /// The path of `name` in a planned directory.
