@@ -298,16 +298,26 @@ impl<'p> Writer<'p> {
         let place =
             self.places.open(self.directories, self.root, job.directory).map_err(JobError::Restore)?;
         let (name, placement) = (&job.entry.name[..], job.placement);
-        Ok(match &job.entry.kind {
+        let node = match &job.entry.kind {
             EntryKind::File(_) => return self.file(job, &place, placement, meta),
+            EntryKind::Directory(_) => return Ok(Vec::new()),
             EntryKind::Symlink(target) => place.symlink(name, target, placement, meta)?,
             EntryKind::Fifo => place.fifo(name, placement, meta)?,
             EntryKind::CharDevice(number) => {
                 place.device(name, Device::Character(*number), placement, meta)?
             }
             EntryKind::BlockDevice(number) => place.device(name, Device::Block(*number), placement, meta)?,
-            EntryKind::Directory(_) => Vec::new(),
-        })
+        };
+        self.note_first_name(job, node.id);
+        Ok(node.problems)
+    }
+
+    /// Remembers where a file with several names stands, so that the others can be linked to it.
+    fn note_first_name(&mut self, job: &Job, id: FileId) {
+        if let Some(group) = job.entry.attributes.link_group {
+            let first = FirstName { directory: job.directory, name: job.entry.name.clone(), id };
+            self.written.first_names.push((group, first));
+        }
     }
 
     /// Writes a file. Every chunk is verified before its bytes are written.
@@ -337,9 +347,8 @@ impl<'p> Writer<'p> {
         }
         let id = if job.entry.attributes.link_group.is_some() { Some(file.id()?) } else { None };
         let problems = file.finish(meta)?;
-        if let (Some(group), Some(id)) = (job.entry.attributes.link_group, id) {
-            let first = FirstName { directory: job.directory, name: job.entry.name.clone(), id };
-            self.written.first_names.push((group, first));
+        if let Some(id) = id {
+            self.note_first_name(job, id);
         }
         Ok(problems)
     }
