@@ -116,7 +116,7 @@ pub struct PlannedDirectory {
     pub entry: Entry,
     /// Whether it is wanted itself, and not only on the way to something.
     pub is_wanted: bool,
-    /// Whether it stands in the target.
+    /// Whether it stands in the target, or would in a run that is not dry.
     pub made: Option<Made>,
     scope: Scope,
     include: Option<Scope>,
@@ -175,7 +175,7 @@ impl<'a> Planner<'a> {
             parent: None,
             entry: source.entry.clone(),
             is_wanted: context.includes.is_none() && root.is_owned,
-            made: root.place.as_ref().map(|_| Made::Existing),
+            made: Some(if root.place.is_some() { Made::Existing } else { Made::Created }),
             scope: scopes(&context.excludes),
             include: context.includes.as_ref().map(scopes),
         };
@@ -321,7 +321,7 @@ impl<'a> Planner<'a> {
             self.make(index, visit, report)?;
         }
         // A directory that could not be made has been reported.
-        if !is_wanted || self.context.options.dry_run || self.directories[index].made.is_some() {
+        if !is_wanted || self.directories[index].made.is_some() {
             self.stack.push(Step::Enter(index));
         }
         Ok(())
@@ -379,6 +379,7 @@ impl<'a> Planner<'a> {
                 for error in removal.problems {
                     report.problems.push(self.problem(parent, name, ProblemKind::Unrestored(chain(&error))));
                 }
+                self.directories[index].made = Some(Made::Created);
             }
             Err(error) => {
                 report.problems.push(self.problem(parent, name, ProblemKind::Unrestored(chain(&error))));
@@ -434,7 +435,7 @@ impl<'a> Planner<'a> {
                 report.problems.push(self.problem(parent, &entry.name, kind));
                 Ok(())
             }
-            Action::Create | Action::Replace if !options.dry_run => {
+            Action::Create | Action::Replace => {
                 let placement = if found.is_some() { Placement::Replace } else { Placement::New };
                 self.queue(parent, entry, placement, visit, report)
             }
@@ -443,7 +444,7 @@ impl<'a> Planner<'a> {
                 Meter::add(&self.context.meter.bytes, entry.size());
                 Ok(())
             }
-            _ => Ok(()),
+            Action::Delete => Ok(()),
         }
     }
 
@@ -484,6 +485,9 @@ impl<'a> Planner<'a> {
         visit: &mut dyn FnMut(&Change<'_>),
         report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
+        if self.context.options.dry_run {
+            return Ok(());
+        }
         if !self.directories[index].is_included() {
             return Ok(());
         }
