@@ -16,6 +16,7 @@ use crate::engine::{Meter, ProblemKind};
 use crate::files::metadata::EntryMeta;
 use crate::files::owners::{Ids, Owners, resolve};
 use crate::files::place::{Found, IfMissing, Kind, Made, Place, PlaceError, Placement};
+use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
 use crate::format::{Entry, EntryKind, Extent, TreeObject};
 use crate::index::Location;
@@ -414,9 +415,10 @@ impl<'a> Planner<'a> {
         let found = place.as_ref().and_then(|place| self.look(parent, place, &entry.name, report));
         let meta = self.meta(&entry);
         let same_metadata = |found: &Found| {
-            found.mode == meta.mode
-                && meta.owner.is_none_or(|ids| (ids.uid, ids.gid) == (found.uid, found.gid))
-                || matches!(entry.kind, EntryKind::Symlink(_))
+            let same_owner = found.mode == meta.mode
+                && meta.owner.is_none_or(|ids| (ids.uid, ids.gid) == (found.uid, found.gid));
+            matches!(entry.kind, EntryKind::Symlink(_))
+                || same_owner && place.as_ref().is_some_and(|place| has_xattrs(place, &entry.name, &meta))
         };
         let options = self.context.options;
         let mut action =
@@ -651,3 +653,8 @@ fn data_id(extent: &Extent) -> Option<ChunkId> {
         Extent::Hole { .. } => None,
     }
 }
+/// Whether what stands at `name` has the attributes it is to get.
+fn has_xattrs(place: &Place, name: &[u8], meta: &EntryMeta) -> bool {
+    xattrs_at(place, name).is_ok_and(|present| meta.has_xattrs(&present))
+}
+
