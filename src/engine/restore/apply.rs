@@ -10,7 +10,7 @@ use super::report::{Change, RestoreReport};
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::metadata::{EntryMeta, MetadataProblem};
-use crate::files::place::{Device, FileId, Original, Place, PlaceError, Placement};
+use crate::files::place::{Device, FileId, Made, Original, Place, PlaceError, Placement};
 use crate::format::{EntryKind, Extent};
 use crate::repo::{Reader, RepoError, Repository};
 
@@ -140,7 +140,13 @@ impl<'a> Restorer<'a> {
     fn finish_directories(&mut self, report: &mut RestoreReport) -> Result<(), RestoreError> {
         for index in (0..self.planner.directories.len()).rev() {
             let directory = &self.planner.directories[index];
-            if !directory.is_wanted || directory.made.is_none() || !directory.entry.is_directory() {
+            // One that was there before and is only on the way to something stays as it is.
+            let is_ours = match directory.made {
+                Some(Made::Created) => true,
+                Some(Made::Existing) => directory.is_wanted,
+                None => false,
+            };
+            if !is_ours || !directory.entry.is_directory() {
                 continue;
             }
             let entry = directory.entry.clone();

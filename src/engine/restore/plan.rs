@@ -57,7 +57,8 @@ pub struct Root {
 
 impl Root {
     /// Opens, and unless it is a dry run makes, the directory that `source` comes back to.
-    pub fn open(source: &RestoreSource, options: &RestoreOptions) -> Result<Self, RestoreError> {
+    pub fn open(source: &RestoreSource, context: &Context<'_>) -> Result<Self, RestoreError> {
+        let options = context.options;
         let if_missing = if options.dry_run { IfMissing::Fail } else { IfMissing::Create };
         match &options.target {
             RestoreTarget::Contents(path) => {
@@ -66,7 +67,7 @@ impl Root {
                 Ok(Self { place, is_owned: !existed && source.entry.is_directory() })
             }
             RestoreTarget::PerUser(path) => {
-                Self::below(path, &[&source.user, &source.path], source, if_missing)
+                Self::below(path, &[&source.user, &source.path], source, context, if_missing)
             }
             RestoreTarget::InPlace => {
                 let home = &source.home_path;
@@ -74,7 +75,7 @@ impl Root {
                     let user = String::from_utf8_lossy(&source.user).into_owned();
                     return Err(RestoreError::NoPlace(user));
                 };
-                Self::below(parent, &[name.as_bytes(), &source.path], source, if_missing)
+                Self::below(parent, &[name.as_bytes(), &source.path], source, context, if_missing)
             }
         }
     }
@@ -84,6 +85,7 @@ impl Root {
         top: &Path,
         parts: &[&[u8]],
         source: &RestoreSource,
+        context: &Context<'_>,
         if_missing: IfMissing,
     ) -> Result<Self, RestoreError> {
         let fail = |source| RestoreError::Target { path: top.into(), source };
@@ -96,9 +98,11 @@ impl Root {
             Err(_) if if_missing == IfMissing::Fail => return Ok(Self { place: None, is_owned: true }),
             opened => opened.map_err(fail)?,
         };
-        for component in components {
+        let own = components.len().saturating_sub(source.entry.is_directory().into());
+        for (level, component) in components.into_iter().enumerate() {
             place = match if_missing {
-                IfMissing::Create => place.make_directory(component).map_err(fail)?.0,
+                IfMissing::Create if level == own => place.make_directory(component).map_err(fail)?.0,
+                IfMissing::Create => make_above(&place, component, source, context).map_err(fail)?,
                 IfMissing::Fail => match place.open_directory(component) {
                     Ok(place) => place,
                     Err(_) => return Ok(Self { place: None, is_owned: true }),
@@ -107,6 +111,26 @@ impl Root {
         }
         Ok(Self { place: Some(place), is_owned: source.entry.is_directory() })
     }
+}
+
+/// Makes a directory above what comes back alone. It belongs to the home's owner, who alone may enter:
+/// what else the snapshot says of it is not known here. What cannot be set is not worth a line: it
+/// cannot be set for what comes back either.
+fn make_above(
+    place: &Place,
+    name: &[u8],
+    source: &RestoreSource,
+    context: &Context<'_>,
+) -> Result<Place, PlaceError> {
+    let (directory, made) = place.make_directory(name)?;
+    if made == Made::Created && context.options.owners {
+        let (home, options) = (&source.home, context.options);
+        let owner = resolve(&home.owner, &options.owner_map, context.owners, options.owner_match).ids;
+        let (mtime_s, mtime_ns) = (home.mtime_s, home.mtime_ns);
+        let meta = EntryMeta { owner: Some(owner), mode: 0o700, mtime_s, mtime_ns, xattrs: Vec::new() };
+        directory.finish_directory(&meta);
+    }
+    Ok(directory)
 }
 
 /// A directory of the tree.
@@ -355,6 +379,7 @@ impl<'a> Planner<'a> {
                 report,
             );
             if self.context.options.dry_run {
+                self.directories[index].made = Some(Made::Created);
                 continue;
             }
             let Some(parent) = self.directories[index].parent else { continue };
@@ -380,7 +405,6 @@ impl<'a> Planner<'a> {
                 for error in removal.problems {
                     report.problems.push(self.problem(parent, name, ProblemKind::Unrestored(chain(&error))));
                 }
-                self.directories[index].made = Some(Made::Created);
             }
             Err(error) => {
                 report.problems.push(self.problem(parent, name, ProblemKind::Unrestored(chain(&error))));
@@ -461,6 +485,9 @@ impl<'a> Planner<'a> {
         if self.directories[parent].made.is_none() && !self.make(parent, visit, report)? {
             return Ok(());
         }
+        if self.context.options.dry_run {
+            return Ok(());
+        }
         let is_further_name = entry.attributes.link_group.is_some_and(|group| !self.groups.insert(group));
         let location = match &entry.kind {
             EntryKind::File(content) if !is_further_name => match content.extents.iter().find_map(data_id) {
@@ -487,9 +514,6 @@ impl<'a> Planner<'a> {
         visit: &mut dyn FnMut(&Change<'_>),
         report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
-        if self.context.options.dry_run {
-            return Ok(());
-        }
         if !self.directories[index].is_included() {
             return Ok(());
         }
@@ -647,14 +671,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether what stands at `name` has the attributes it is to get.
+fn has_xattrs(place: &Place, name: &[u8], meta: &EntryMeta) -> bool {
+    xattrs_at(place, name).is_ok_and(|present| meta.has_xattrs(&present))
+}
+
 fn data_id(extent: &Extent) -> Option<ChunkId> {
     match extent {
         Extent::Data { id, .. } => Some(*id),
         Extent::Hole { .. } => None,
     }
 }
-/// Whether what stands at `name` has the attributes it is to get.
-fn has_xattrs(place: &Place, name: &[u8], meta: &EntryMeta) -> bool {
-    xattrs_at(place, name).is_ok_and(|present| meta.has_xattrs(&present))
-}
-
