@@ -327,7 +327,7 @@ pub fn rsync_differences(from: &Path, to: &Path) -> String {
 /// A copy of a tree, made by rsync.
 pub fn copy_tree(from: &Path, to: &Path) {
     let mut rsync = Command::new("rsync");
-    rsync.args(["-aHAX", "--numeric-ids"]).arg(from.join("")).arg(to);
+    rsync.args(["-aHAX", "--numeric-ids", "--modify-window=-1"]).arg(from.join("")).arg(to);
     run(rsync, "rsync");
 }
 
@@ -391,7 +391,8 @@ pub fn plant(home: &Path) {
     set_xattr(&home.join("notes"), "user.note", "kept");
     set_acl(&home.join("shared"), &["-m", "u:12345:rx", "-d", "-m", "g:12345:rwx"]);
     write_sparse(&home.join("work/holes"));
-    for path in ["pipe", "link", "work/deep/er", "work/deep", "work", "empty", "shared", ""] {
+    for path in ["pipe", "link", "work/dangling", "work/deep/er", "work/deep", "work", "empty", "shared", ""]
+    {
         set_mtime(&home.join(path), LONG_AGO, 1);
     }
 }
