@@ -11,6 +11,7 @@
 mod apply;
 mod decide;
 mod error;
+mod open_places;
 mod plan;
 mod prime;
 mod report;
@@ -132,7 +133,7 @@ fn restore_one(
     visit: &mut (dyn FnMut(&Change<'_>) + Send),
     report: &mut RestoreReport,
 ) -> Result<(), RestoreError> {
-    let root = plan::Root::open(source, context.options)?;
+    let root = plan::Root::open(source, context)?;
     let mut restorer = apply::Restorer::new(repository, source, context, root)?;
     restorer.run(visit, report)?;
     if context.options.dry_run {

@@ -57,6 +57,14 @@ impl EntryMeta {
             xattrs,
         }
     }
+
+    /// Whether an inode with the attributes `present` has those of the entry already. What this process
+    /// may not see is not missed.
+    pub fn has_xattrs(&self, present: &[Xattr]) -> bool {
+        let is_visible = |xattr: &&Xattr| is_ours(&xattr.name) || geteuid().is_root();
+        self.xattrs.iter().filter(is_visible).all(|xattr| present.contains(xattr))
+            && present.iter().filter(|xattr| is_ours(&xattr.name)).all(|xattr| self.xattrs.contains(xattr))
+    }
 }
 
 /// The permission bits an entry gets.

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, a module for each subject.
+//! The integration tests: one binary, a module for each subject. `architecture` holds that none is forgotten.
 
 mod architecture;
 mod cli;
@@ -7,5 +7,9 @@ mod fuzz_corpus;
 mod live_sqlite;
 mod manifest;
 mod reader;
+mod restoring;
+mod roundtrip;
 mod setup;
+mod support;
+mod trees;
 mod vectors;

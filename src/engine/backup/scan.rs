@@ -7,6 +7,7 @@
 
 mod directory;
 mod queue;
+mod recent;
 mod save;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub(super) use directory::{Directory, Outcome};
 pub(super) use queue::Queue;
+use recent::Recent;
 use save::Walker;
 
 use super::{BackupError, BackupOptions};

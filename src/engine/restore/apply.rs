@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::plan::{Context, Job, PlannedDirectory, Planner, Root, chain, open, path, unless_full};
+use super::open_places::OpenPlaces;
+use super::plan::{Context, Job, PlannedDirectory, Planner, Root, chain, path, unless_full};
 use super::report::{Change, RestoreReport};
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::metadata::{EntryMeta, MetadataProblem};
-use crate::files::place::{Device, FileId, Original, Place, PlaceError, Placement};
+use crate::files::place::{Device, FileId, Made, Original, Place, PlaceError, Placement};
 use crate::format::{EntryKind, Extent};
 use crate::repo::{Reader, RepoError, Repository};
 
@@ -19,8 +20,6 @@ const PORTION: usize = 200_000;
 const BATCH: usize = 64;
 /// Bytes of files a thread takes at once.
 const BATCH_BYTES: u64 = 8 << 20;
-/// Directories a thread keeps open.
-const OPEN_DIRECTORIES: usize = 64;
 
 /// Restores one tree.
 pub struct Restorer<'a> {
@@ -126,8 +125,8 @@ impl<'a> Restorer<'a> {
         self.write_jobs(report)
     }
 
-    fn link(&self, job: &Job, first: &FirstName) -> Result<(), PlaceError> {
-        let open = |directory| match self.planner.open(directory) {
+    fn link(&mut self, job: &Job, first: &FirstName) -> Result<(), PlaceError> {
+        let mut open = |directory| match self.planner.open(directory) {
             Ok(place) => Ok(place),
             Err(RestoreError::Target { source, .. }) => Err(source),
             Err(_) => Err(PlaceError::NotADirectory { name: String::new() }),
@@ -141,7 +140,13 @@ impl<'a> Restorer<'a> {
     fn finish_directories(&mut self, report: &mut RestoreReport) -> Result<(), RestoreError> {
         for index in (0..self.planner.directories.len()).rev() {
             let directory = &self.planner.directories[index];
-            if !directory.is_wanted || directory.made.is_none() || !directory.entry.is_directory() {
+            // One that was there before and is only on the way to something stays as it is.
+            let is_ours = match directory.made {
+                Some(Made::Created) => true,
+                Some(Made::Existing) => directory.is_wanted,
+                None => false,
+            };
+            if !is_ours || !directory.entry.is_directory() {
                 continue;
             }
             let entry = directory.entry.clone();
@@ -222,7 +227,7 @@ struct Writer<'p> {
     meter: &'p Meter,
     metas: &'p [EntryMeta],
     reader: Reader,
-    places: HashMap<usize, Place>,
+    places: OpenPlaces,
     written: Written,
 }
 
@@ -254,7 +259,7 @@ impl<'p> Writer<'p> {
             meter: planner.context.meter,
             metas,
             reader,
-            places: HashMap::new(),
+            places: OpenPlaces::default(),
             written: Written::default(),
         }
     }
@@ -296,18 +301,29 @@ impl<'p> Writer<'p> {
     }
 
     fn write(&mut self, job: &Job, meta: &EntryMeta) -> Result<Vec<MetadataProblem>, JobError> {
-        let place = self.place(job.directory).map_err(JobError::Restore)?;
+        let place =
+            self.places.open(self.directories, self.root, job.directory).map_err(JobError::Restore)?;
         let (name, placement) = (&job.entry.name[..], job.placement);
-        Ok(match &job.entry.kind {
+        let node = match &job.entry.kind {
             EntryKind::File(_) => return self.file(job, &place, placement, meta),
+            EntryKind::Directory(_) => return Ok(Vec::new()),
             EntryKind::Symlink(target) => place.symlink(name, target, placement, meta)?,
             EntryKind::Fifo => place.fifo(name, placement, meta)?,
             EntryKind::CharDevice(number) => {
                 place.device(name, Device::Character(*number), placement, meta)?
             }
             EntryKind::BlockDevice(number) => place.device(name, Device::Block(*number), placement, meta)?,
-            EntryKind::Directory(_) => Vec::new(),
-        })
+        };
+        self.note_first_name(job, node.id);
+        Ok(node.problems)
+    }
+
+    /// Remembers where a file with several names stands, so that the others can be linked to it.
+    fn note_first_name(&mut self, job: &Job, id: FileId) {
+        if let Some(group) = job.entry.attributes.link_group {
+            let first = FirstName { directory: job.directory, name: job.entry.name.clone(), id };
+            self.written.first_names.push((group, first));
+        }
     }
 
     /// Writes a file. Every chunk is verified before its bytes are written.
@@ -337,23 +353,9 @@ impl<'p> Writer<'p> {
         }
         let id = if job.entry.attributes.link_group.is_some() { Some(file.id()?) } else { None };
         let problems = file.finish(meta)?;
-        if let (Some(group), Some(id)) = (job.entry.attributes.link_group, id) {
-            let first = FirstName { directory: job.directory, name: job.entry.name.clone(), id };
-            self.written.first_names.push((group, first));
+        if let Some(id) = id {
+            self.note_first_name(job, id);
         }
         Ok(problems)
-    }
-
-    /// The open directory a job goes into.
-    fn place(&mut self, directory: usize) -> Result<Place, RestoreError> {
-        if let Some(place) = self.places.get(&directory) {
-            return Ok(place.clone());
-        }
-        let place = open(self.directories, self.root, directory)?;
-        if self.places.len() >= OPEN_DIRECTORIES {
-            self.places.clear();
-        }
-        self.places.insert(directory, place.clone());
-        Ok(place)
     }
 }

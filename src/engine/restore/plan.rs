@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::decide::{Overwrite, decide};
+use super::open_places::OpenPlaces;
 use super::report::{Action, Change, RestoreReport};
 use super::{RestoreError, RestoreOptions, RestoreSource, RestoreTarget, open_target, problem};
 use crate::codec::ChunkId;
@@ -15,6 +16,7 @@ use crate::engine::{Meter, ProblemKind};
 use crate::files::metadata::EntryMeta;
 use crate::files::owners::{Ids, Owners, resolve};
 use crate::files::place::{Found, IfMissing, Kind, Made, Place, PlaceError, Placement};
+use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
 use crate::format::{Entry, EntryKind, Extent, TreeObject};
 use crate::index::Location;
@@ -55,7 +57,8 @@ pub struct Root {
 
 impl Root {
     /// Opens, and unless it is a dry run makes, the directory that `source` comes back to.
-    pub fn open(source: &RestoreSource, options: &RestoreOptions) -> Result<Self, RestoreError> {
+    pub fn open(source: &RestoreSource, context: &Context<'_>) -> Result<Self, RestoreError> {
+        let options = context.options;
         let if_missing = if options.dry_run { IfMissing::Fail } else { IfMissing::Create };
         match &options.target {
             RestoreTarget::Contents(path) => {
@@ -64,7 +67,7 @@ impl Root {
                 Ok(Self { place, is_owned: !existed && source.entry.is_directory() })
             }
             RestoreTarget::PerUser(path) => {
-                Self::below(path, &[&source.user, &source.path], source, if_missing)
+                Self::below(path, &[&source.user, &source.path], source, context, if_missing)
             }
             RestoreTarget::InPlace => {
                 let home = &source.home_path;
@@ -72,7 +75,7 @@ impl Root {
                     let user = String::from_utf8_lossy(&source.user).into_owned();
                     return Err(RestoreError::NoPlace(user));
                 };
-                Self::below(parent, &[name.as_bytes(), &source.path], source, if_missing)
+                Self::below(parent, &[name.as_bytes(), &source.path], source, context, if_missing)
             }
         }
     }
@@ -82,6 +85,7 @@ impl Root {
         top: &Path,
         parts: &[&[u8]],
         source: &RestoreSource,
+        context: &Context<'_>,
         if_missing: IfMissing,
     ) -> Result<Self, RestoreError> {
         let fail = |source| RestoreError::Target { path: top.into(), source };
@@ -94,9 +98,11 @@ impl Root {
             Err(_) if if_missing == IfMissing::Fail => return Ok(Self { place: None, is_owned: true }),
             opened => opened.map_err(fail)?,
         };
-        for component in components {
+        let own = components.len().saturating_sub(source.entry.is_directory().into());
+        for (level, component) in components.into_iter().enumerate() {
             place = match if_missing {
-                IfMissing::Create => place.make_directory(component).map_err(fail)?.0,
+                IfMissing::Create if level == own => place.make_directory(component).map_err(fail)?.0,
+                IfMissing::Create => make_above(&place, component, source, context).map_err(fail)?,
                 IfMissing::Fail => match place.open_directory(component) {
                     Ok(place) => place,
                     Err(_) => return Ok(Self { place: None, is_owned: true }),
@@ -107,6 +113,26 @@ impl Root {
     }
 }
 
+/// Makes a directory above what comes back alone. It belongs to the home's owner, who alone may enter:
+/// what else the snapshot says of it is not known here. What cannot be set is not worth a line: it
+/// cannot be set for what comes back either.
+fn make_above(
+    place: &Place,
+    name: &[u8],
+    source: &RestoreSource,
+    context: &Context<'_>,
+) -> Result<Place, PlaceError> {
+    let (directory, made) = place.make_directory(name)?;
+    if made == Made::Created && context.options.owners {
+        let (home, options) = (&source.home, context.options);
+        let owner = resolve(&home.owner, &options.owner_map, context.owners, options.owner_match).ids;
+        let (mtime_s, mtime_ns) = (home.mtime_s, home.mtime_ns);
+        let meta = EntryMeta { owner: Some(owner), mode: 0o700, mtime_s, mtime_ns, xattrs: Vec::new() };
+        directory.finish_directory(&meta);
+    }
+    Ok(directory)
+}
+
 /// A directory of the tree.
 pub struct PlannedDirectory {
     /// The directory above it; none for the root.
@@ -115,7 +141,7 @@ pub struct PlannedDirectory {
     pub entry: Entry,
     /// Whether it is wanted itself, and not only on the way to something.
     pub is_wanted: bool,
-    /// Whether it stands in the target.
+    /// Whether it stands in the target, or would in a run that is not dry.
     pub made: Option<Made>,
     scope: Scope,
     include: Option<Scope>,
@@ -155,6 +181,7 @@ pub struct Planner<'a> {
     groups: HashSet<[u8; 16]>,
     owners: HashMap<usize, (Arc<crate::format::Owner>, Option<Ids>)>,
     home: Ids,
+    places: OpenPlaces,
     stack: Vec<Step>,
     reader: Reader,
 }
@@ -173,7 +200,7 @@ impl<'a> Planner<'a> {
             parent: None,
             entry: source.entry.clone(),
             is_wanted: context.includes.is_none() && root.is_owned,
-            made: root.place.as_ref().map(|_| Made::Existing),
+            made: Some(if root.place.is_some() { Made::Existing } else { Made::Created }),
             scope: scopes(&context.excludes),
             include: context.includes.as_ref().map(scopes),
         };
@@ -188,6 +215,7 @@ impl<'a> Planner<'a> {
             groups: HashSet::new(),
             owners: HashMap::new(),
             home,
+            places: OpenPlaces::default(),
             stack: vec![Step::Enter(0)],
             reader,
         }
@@ -318,7 +346,7 @@ impl<'a> Planner<'a> {
             self.make(index, visit, report)?;
         }
         // A directory that could not be made has been reported.
-        if !is_wanted || self.context.options.dry_run || self.directories[index].made.is_some() {
+        if !is_wanted || self.directories[index].made.is_some() {
             self.stack.push(Step::Enter(index));
         }
         Ok(())
@@ -351,6 +379,7 @@ impl<'a> Planner<'a> {
                 report,
             );
             if self.context.options.dry_run {
+                self.directories[index].made = Some(Made::Created);
                 continue;
             }
             let Some(parent) = self.directories[index].parent else { continue };
@@ -410,9 +439,10 @@ impl<'a> Planner<'a> {
         let found = place.as_ref().and_then(|place| self.look(parent, place, &entry.name, report));
         let meta = self.meta(&entry);
         let same_metadata = |found: &Found| {
-            found.mode == meta.mode
-                && meta.owner.is_none_or(|ids| (ids.uid, ids.gid) == (found.uid, found.gid))
-                || matches!(entry.kind, EntryKind::Symlink(_))
+            let same_owner = found.mode == meta.mode
+                && meta.owner.is_none_or(|ids| (ids.uid, ids.gid) == (found.uid, found.gid));
+            matches!(entry.kind, EntryKind::Symlink(_))
+                || same_owner && place.as_ref().is_some_and(|place| has_xattrs(place, &entry.name, &meta))
         };
         let options = self.context.options;
         let mut action =
@@ -431,7 +461,7 @@ impl<'a> Planner<'a> {
                 report.problems.push(self.problem(parent, &entry.name, kind));
                 Ok(())
             }
-            Action::Create | Action::Replace if !options.dry_run => {
+            Action::Create | Action::Replace => {
                 let placement = if found.is_some() { Placement::Replace } else { Placement::New };
                 self.queue(parent, entry, placement, visit, report)
             }
@@ -440,7 +470,7 @@ impl<'a> Planner<'a> {
                 Meter::add(&self.context.meter.bytes, entry.size());
                 Ok(())
             }
-            _ => Ok(()),
+            Action::Delete => Ok(()),
         }
     }
 
@@ -453,6 +483,9 @@ impl<'a> Planner<'a> {
         report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
         if self.directories[parent].made.is_none() && !self.make(parent, visit, report)? {
+            return Ok(());
+        }
+        if self.context.options.dry_run {
             return Ok(());
         }
         let is_further_name = entry.attributes.link_group.is_some_and(|group| !self.groups.insert(group));
@@ -543,9 +576,9 @@ impl<'a> Planner<'a> {
         EntryMeta::new(entry, ids, self.home, options.setuid)
     }
 
-    /// Opens a planned directory, from the root down.
-    pub fn open(&self, index: usize) -> Result<Place, RestoreError> {
-        open(&self.directories, &self.root, index)
+    /// Opens a planned directory; no link is followed on the way.
+    pub fn open(&mut self, index: usize) -> Result<Place, RestoreError> {
+        self.places.open(&self.directories, &self.root, index)
     }
 
     /// Tells what is done with an entry, and counts it.
@@ -593,27 +626,6 @@ impl PlannedDirectory {
     }
 }
 
-/// Opens a planned directory, from the root down; no link is followed on the way.
-pub fn open(directories: &[PlannedDirectory], root: &Root, index: usize) -> Result<Place, RestoreError> {
-    let mut names = Vec::new();
-    let mut at = index;
-    while let Some(parent) = directories[at].parent {
-        names.push(&directories[at].entry.name);
-        at = parent;
-    }
-    let missing =
-        || PlaceError::NotADirectory { name: String::from_utf8_lossy(&directories[index].entry.name).into() };
-    let target = |source| RestoreError::Target {
-        path: OsStr::from_bytes(&path(directories, Some(index), b"")).into(),
-        source,
-    };
-    let mut place = root.place.clone().ok_or_else(|| target(missing()))?;
-    for name in names.into_iter().rev() {
-        place = place.open_directory(name).map_err(target)?;
-    }
-    Ok(place)
-}
-
 /// The path of `name` in a planned directory.
 pub fn path(directories: &[PlannedDirectory], parent: Option<usize>, name: &[u8]) -> Vec<u8> {
     let mut parts = vec![name];
@@ -657,6 +669,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Whether what stands at `name` has the attributes it is to get.
+fn has_xattrs(place: &Place, name: &[u8], meta: &EntryMeta) -> bool {
+    xattrs_at(place, name).is_ok_and(|present| meta.has_xattrs(&present))
 }
 
 fn data_id(extent: &Extent) -> Option<ChunkId> {

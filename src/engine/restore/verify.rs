@@ -9,10 +9,13 @@ use super::report::RestoreReport;
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, ProblemKind};
 use crate::files::place::Place;
-use crate::files::read::OpenFile;
+use crate::files::read::{OpenFile, Region};
 use crate::files::rules::{Scope, Verdict};
 use crate::format::{Entry, EntryKind, Extent};
 use crate::repo::{Reader, RepoError, Repository};
+
+/// Bytes read at once; no chunk is longer.
+const PIECE: u64 = 8 << 20;
 
 /// Compares every file of the tree that was to be restored with its chunks' ids. A file that was kept
 /// on purpose and differs is reported too: it is not what the snapshot has.
@@ -54,6 +57,26 @@ pub fn verify(
     Ok(())
 }
 
+/// Whether the bytes from `start` to `end` read as zeros. Holes are not read.
+fn is_zero(file: &OpenFile, start: u64, end: u64, buffer: &mut Vec<u8>) -> bool {
+    let mut at = start;
+    while at < end {
+        at = match file.region(at) {
+            Ok(Some(Region::Hole { length })) => at + length,
+            Ok(Some(Region::Data { start, end: data_end })) => {
+                buffer.resize((data_end.min(end) - start).min(PIECE) as usize, 0);
+                let read = file.read_at(buffer, start).unwrap_or(0);
+                if read < buffer.len() || buffer.iter().any(|byte| *byte != 0) {
+                    return false;
+                }
+                start + read as u64
+            }
+            Ok(None) | Err(_) => return false,
+        };
+    }
+    true
+}
+
 fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
     if path.is_empty() { name.to_vec() } else { [path, name].join(&b'/') }
 }
@@ -76,11 +99,14 @@ impl Verifier<'_, '_> {
         };
         let (mut at, mut buffer, mut is_equal) = (0, Vec::new(), true);
         self.reader.extents(content, &mut |reader, extent| {
-            buffer.resize(extent.length().min(8 << 20) as usize, 0);
-            if let Extent::Data { id, .. } = extent {
-                let read = file.read_at(&mut buffer, at).unwrap_or(0);
-                is_equal &= read == buffer.len() && reader.is_data(&id, &buffer);
-            }
+            is_equal &= match extent {
+                Extent::Data { id, length } => {
+                    buffer.resize(length.min(PIECE) as usize, 0);
+                    let read = file.read_at(&mut buffer, at).unwrap_or(0);
+                    read == buffer.len() && reader.is_data(&id, &buffer)
+                }
+                Extent::Hole { length } => is_zero(&file, at, at + length, &mut buffer),
+            };
             at += extent.length();
             Ok::<_, RepoError>(())
         })?;

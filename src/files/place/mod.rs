@@ -36,7 +36,7 @@ use crate::format::is_component;
 pub use super::handle::Kind;
 pub use error::PlaceError;
 pub use file::PlacedFile;
-pub use node::{Device, Original};
+pub use node::{Device, Original, PlacedNode};
 pub use remove::Removal;
 pub use staged::is_part_name;
 

@@ -22,6 +22,15 @@ pub enum Device {
     Block(u64),
 }
 
+/// A link, pipe or device that stands under its name.
+#[derive(Debug)]
+pub struct PlacedNode {
+    /// Which inode it is, to recognise it when it gets further names.
+    pub id: FileId,
+    /// What it lacks.
+    pub problems: Vec<MetadataProblem>,
+}
+
 /// The name under which a file already stands that is to get another name.
 #[derive(Debug, Clone, Copy)]
 pub struct Original<'a> {
@@ -41,7 +50,7 @@ impl Place {
         target: &[u8],
         placement: Placement,
         meta: &EntryMeta,
-    ) -> Result<Vec<MetadataProblem>, PlaceError> {
+    ) -> Result<PlacedNode, PlaceError> {
         let make = |at: &[u8]| fs::symlinkat(target, self, at);
         self.make_node(name, placement, Node { kind: Kind::Symlink, device: 0 }, meta, make)
     }
@@ -52,7 +61,7 @@ impl Place {
         name: &[u8],
         placement: Placement,
         meta: &EntryMeta,
-    ) -> Result<Vec<MetadataProblem>, PlaceError> {
+    ) -> Result<PlacedNode, PlaceError> {
         let make = |at: &[u8]| fs::mknodat(self, at, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
         self.make_node(name, placement, Node { kind: Kind::Fifo, device: 0 }, meta, make)
     }
@@ -64,7 +73,7 @@ impl Place {
         device: Device,
         placement: Placement,
         meta: &EntryMeta,
-    ) -> Result<Vec<MetadataProblem>, PlaceError> {
+    ) -> Result<PlacedNode, PlaceError> {
         let (file_type, kind, number) = match device {
             Device::Character(number) => (FileType::CharacterDevice, Kind::CharDevice, number),
             Device::Block(number) => (FileType::BlockDevice, Kind::BlockDevice, number),
@@ -104,7 +113,7 @@ impl Place {
         node: Node,
         meta: &EntryMeta,
         make: impl Fn(&[u8]) -> rustix::io::Result<()>,
-    ) -> Result<Vec<MetadataProblem>, PlaceError> {
+    ) -> Result<PlacedNode, PlaceError> {
         let create = |at: &[u8]| {
             make(at)?;
             self.open_made(at)
@@ -115,8 +124,9 @@ impl Place {
             return Err(PlaceError::swapped(name));
         }
         let problems = metadata::apply(meta, Handle { fd: staged.as_fd(), kind: node.kind });
+        let id = staged.id()?;
         staged.publish()?;
-        Ok(problems)
+        Ok(PlacedNode { id, problems })
     }
 
     /// Opens what was just made, without the effects that opening a pipe or a device has. It has a

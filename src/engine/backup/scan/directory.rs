@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
-use super::{Home, lock};
+use super::{Home, Recent, lock};
 use crate::codec::ChunkId;
 use crate::files::rules::{Rules, Scope};
 use crate::files::walk::{self, Listed, Stat};
@@ -122,12 +122,15 @@ impl Directory {
     }
 
     /// The directory's handle. What is opened must be what the listing showed.
-    pub fn open(self: &Arc<Self>) -> Result<Arc<OwnedFd>, Errno> {
+    pub fn open(self: &Arc<Self>, recent: &mut Recent) -> Result<Arc<OwnedFd>, Errno> {
         let mut closed = Vec::new();
         let mut at = Arc::clone(self);
         let mut handle = loop {
             if let Some(handle) = &*lock(&at.handle) {
                 break Arc::clone(handle);
+            }
+            if let Some(handle) = recent.handle(&at) {
+                break handle;
             }
             // A home's own handle is never closed before the home is done.
             let (parent, _) = at.parent.as_ref().ok_or(Errno::BADF)?;
@@ -135,12 +138,13 @@ impl Directory {
             closed.push(at);
             at = parent;
         };
-        for directory in closed.iter().rev() {
+        for directory in closed.into_iter().rev() {
             let opened = walk::open_directory(&*handle, &directory.name)?;
             if !walk::stat(&opened)?.is_same_inode(&directory.stat) {
                 return Err(Errno::STALE);
             }
             handle = Arc::new(opened);
+            recent.keep(directory, Arc::clone(&handle));
         }
         Ok(handle)
     }

@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::directory::{Child, Directory, Outcome, Visit};
-use super::{Queue, Scan, lock};
+use super::{Queue, Recent, Scan, lock};
 use crate::engine::backup::BackupError;
 use crate::engine::backup::file::{FileSaver, SaveError};
 use crate::engine::backup::prior::Prior;
@@ -47,6 +47,7 @@ pub struct Walker<'a> {
     rows: Vec<SeenRow>,
     rows_home: Option<HomeKey>,
     rows_len: usize,
+    recent: Recent,
 }
 
 /// A regular file that was saved, or why it was not.
@@ -74,6 +75,7 @@ impl<'a> Walker<'a> {
             rows: Vec::new(),
             rows_home: None,
             rows_len: 0,
+            recent: Recent::default(),
         })
     }
 
@@ -151,7 +153,7 @@ impl<'a> Walker<'a> {
         directory: &Arc<Directory>,
     ) -> Result<(Visit, Vec<Arc<Directory>>, Arc<OwnedFd>), LookError> {
         let home = &directory.home;
-        let handle = directory.open().map_err(LookError::Unreadable)?;
+        let handle = directory.open(&mut self.recent).map_err(LookError::Unreadable)?;
         let xattrs = xattrs_of(&*handle).map_err(LookError::Unreadable)?;
         let mounts = &home.mounts;
         let mut mounted = Vec::new();
@@ -295,8 +297,9 @@ impl<'a> Walker<'a> {
     }
 
     /// Tells the parent; returns it when it has nothing left to wait for.
-    fn deliver(&self, directory: &Arc<Directory>, outcome: Option<Outcome>) -> Option<Arc<Directory>> {
+    fn deliver(&mut self, directory: &Arc<Directory>, outcome: Option<Outcome>) -> Option<Arc<Directory>> {
         directory.close();
+        self.recent.close(directory);
         match &directory.parent {
             None => {
                 *lock(&directory.home.outcome) = outcome;
@@ -323,7 +326,7 @@ impl<'a> Walker<'a> {
                 Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };
             return Ok(Some(outcome));
         }
-        let handle = match directory.open() {
+        let handle = match directory.open(&mut self.recent) {
             Ok(handle) => handle,
             Err(error) => {
                 home.problem(directory.path_of(b""), ProblemKind::Unreadable(error.to_string()));

@@ -29,11 +29,15 @@ fn copy(from: &Path, to: &Place, name: &[u8], linked: &mut Vec<(FileId, FileId, 
         }
         Kind::Symlink => {
             let text = fs::read_link(from).unwrap();
-            to.symlink(name, text.as_os_str().as_bytes(), placement, &meta).unwrap()
+            to.symlink(name, text.as_os_str().as_bytes(), placement, &meta).unwrap().problems
         }
-        Kind::Fifo => to.fifo(name, placement, &meta).unwrap(),
-        Kind::CharDevice => to.device(name, Device::Character(original.st_rdev), placement, &meta).unwrap(),
-        Kind::BlockDevice => to.device(name, Device::Block(original.st_rdev), placement, &meta).unwrap(),
+        Kind::Fifo => to.fifo(name, placement, &meta).unwrap().problems,
+        Kind::CharDevice => {
+            to.device(name, Device::Character(original.st_rdev), placement, &meta).unwrap().problems
+        }
+        Kind::BlockDevice => {
+            to.device(name, Device::Block(original.st_rdev), placement, &meta).unwrap().problems
+        }
         Kind::Socket => panic!("nobody restores sockets"),
     };
     assert!(problems.is_empty(), "{problems:?}");
