@@ -14,8 +14,8 @@ use super::exit::Exit;
 /// creates an encrypted repository and its key on first use.
 #[derive(Debug, Parser)]
 #[command(name = "homekeep", version, after_long_help = Exit::table())]
-#[command(subcommand_required = true, arg_required_else_help = true)]
-#[command(disable_help_subcommand = false, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, args_override_self = true)]
+#[command(max_term_width = 100)]
 pub struct Arguments {
     /// What every command takes.
     #[command(flatten)]

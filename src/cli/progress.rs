@@ -161,7 +161,10 @@ struct Status {
 
 impl Status {
     fn read(meter: &Meter, elapsed: Duration) -> Self {
-        let (files, bytes) = (Meter::read(&meter.files), Meter::read(&meter.bytes));
+        let files = Meter::read(&meter.files);
+        // Bytes are done when their directory is; until then, what was moved says more.
+        let moved = Meter::read(&meter.bytes_moved);
+        let bytes = Meter::read(&meter.bytes).max(moved);
         let expected = |total| Some(Meter::read(total)).filter(|total| *total > 0);
         let (total_files, total_bytes) = (expected(&meter.files_expected), expected(&meter.bytes_expected));
         let done = done(files, total_files, bytes, total_bytes);
@@ -177,7 +180,7 @@ impl Status {
             files_done: files,
             directories_done: Meter::read(&meter.directories),
             bytes_done: bytes,
-            bytes_moved: Meter::read(&meter.bytes_moved),
+            bytes_moved: moved,
             total_files,
             total_bytes,
         }

@@ -36,6 +36,16 @@ pub enum SecretSource {
     Prompt,
 }
 
+impl SecretSource {
+    /// The file that has the secret: it must not be saved beside what it protects.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::KeyFile(path, _) | Self::PasswordFile(path) => Some(path),
+            Self::PasswordCommand(_) | Self::Password(_) | Self::Prompt => None,
+        }
+    }
+}
+
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {

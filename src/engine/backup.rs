@@ -24,7 +24,7 @@ use super::{Meter, Problem, ProblemKind};
 use crate::codec::{Chunker, Hash, SnapshotId};
 use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules};
-use crate::files::walk::{self, Stat};
+use crate::files::walk::Stat;
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
 use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
@@ -68,7 +68,7 @@ pub struct BackupOptions {
     pub shrink_percent: u64,
     /// This process reads files that their owners cannot, so a user's hard link is not trusted.
     pub is_privileged: bool,
-    /// Paths never entered: a local repository.
+    /// Files and directories that are never saved: a local repository, its key file.
     pub never: Vec<PathBuf>,
 }
 
@@ -123,7 +123,7 @@ fn attempt(
         owners: &owners,
         chunker: &chunker,
         meter,
-        own: &own_directories(repository, options),
+        own: &own_inodes(repository, options),
         started_s: started.as_second(),
         scratch: scratch(repository)?,
         rows: &rows,
@@ -145,6 +145,7 @@ fn attempt(
     let mut report = BackupReport::new(&walked, unopened, &records, started, synced.damaged);
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
+        report.finished = Timestamp::now();
         return Ok(report);
     }
     let is_news = options.always || history.newest().is_none() || records.iter().any(|r| history.is_news(r));
@@ -204,14 +205,12 @@ fn scratch(repository: &Repository) -> Result<PathBuf, BackupError> {
     }
 }
 
-/// The repository and its cache must not be saved into itself.
-fn own_directories(repository: &Repository, options: &BackupOptions) -> HashSet<(u64, u64)> {
+/// The repository and its cache must not be saved into itself, nor its key beside what it protects.
+fn own_inodes(repository: &Repository, options: &BackupOptions) -> HashSet<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
     let cache = repository.cache().to_path_buf();
     let paths = options.never.iter().chain([&cache]);
-    paths
-        .filter_map(|path| walk::stat(walk::open_path(path).ok()?).ok())
-        .map(|stat| (stat.device, stat.inode))
-        .collect()
+    paths.filter_map(|path| path.metadata().ok()).map(|own| (own.dev(), own.ino())).collect()
 }
 
 type OpenHomes = Vec<(Arc<Home>, std::os::fd::OwnedFd)>;
@@ -262,9 +261,11 @@ fn known_home(
         && history.has(&base)
     {
         home.seen = Some(key);
-        home.base = Some(base);
-    } else if let Some((snapshot, record)) = history.holding(&home.user) {
-        home.base = Some(snapshot.hash);
+        home.seen_base = Some(base);
+    }
+    // Rows say nothing where a file system got another device number; the last tree still does.
+    if let Some((snapshot, record)) = history.holding(&home.user) {
+        home.previous_base = Some(snapshot.hash);
         home.previous = record.root.as_ref().and_then(|root| match root.kind {
             EntryKind::Directory(tree) => Some(tree),
             _ => None,
@@ -367,7 +368,7 @@ fn snapshot_record(
     history: &History,
     gc_seen: Vec<String>,
 ) -> SnapshotRecord {
-    let parents: HashSet<Hash> = walked.iter().filter_map(|home| home.base).collect();
+    let parents: HashSet<Hash> = walked.iter().flat_map(|home| [home.seen_base, home.previous_base]).flatten().collect();
     let mut deps: HashSet<[u8; 8]> = parents.iter().map(Hash::short).collect();
     for snapshot in history.committed_as(&parents) {
         deps.extend(&snapshot.record.deps);
@@ -407,7 +408,7 @@ fn remember(
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     for home in walked {
         if let Some(base) = base(&home.user)
-            && (home.has_new_rows.load(Ordering::Relaxed) || home.base != Some(base))
+            && (home.has_new_rows.load(Ordering::Relaxed) || home.seen_base != Some(base))
         {
             rows.finish_home(home.rows, &base, &lock(&home.visited))?;
         }

@@ -11,6 +11,9 @@ use rustix::io::Errno;
 use super::walk::{self, Stat};
 use crate::format::Xattr;
 
+/// Values of one entry's attributes together have no more bytes, so that an entry fits in a page.
+const MAX_XATTRS_LEN: usize = 1 << 20;
+
 /// A regular file, open for reading.
 pub struct OpenFile {
     file: OwnedFd,
@@ -154,10 +157,17 @@ fn collect(
         Err(Errno::OPNOTSUPP) => return Ok(xattrs),
         names => names?,
     };
+    let mut length = 0;
     for name in names.split_inclusive(|b| *b == 0) {
         let Ok(name) = std::ffi::CStr::from_bytes_with_nul(name) else { continue };
         match grow(|buffer: &mut [u8]| get(name, buffer)) {
-            Ok(value) => xattrs.push(Xattr { name: name.to_bytes().to_vec(), value }),
+            Ok(value) => {
+                length += value.len();
+                if length > MAX_XATTRS_LEN {
+                    return Err(Errno::TOOBIG);
+                }
+                xattrs.push(Xattr { name: name.to_bytes().to_vec(), value });
+            }
             Err(Errno::NODATA) => {}
             Err(error) => return Err(error),
         }

@@ -49,6 +49,10 @@ pub(super) trait Cbor: Sized {
     /// Named in errors.
     const WHAT: &'static str;
 
+    /// The version that stands first, where one does. It is looked at before the shape that it
+    /// decides, so that what a newer program wrote is not taken for damage.
+    const VERSION: Option<u64> = None;
+
     fn encode(&self, to: &mut Encoder<Vec<u8>>);
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error>;
@@ -61,12 +65,25 @@ pub(super) trait Cbor: Sized {
 
     /// Decodes all of `bytes`, and proves by encoding again that they are canonical.
     fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        if let Some(known) = Self::VERSION {
+            check_version(bytes, Self::WHAT, known)?;
+        }
         let mut decoder = Decoder::new(bytes);
         let value = Self::decode(&mut decoder).map_err(|e| FormatError::malformed(Self::WHAT, e))?;
         if value.to_bytes() != bytes {
             return Err(FormatError::NotCanonical(Self::WHAT));
         }
         Ok(value)
+    }
+}
+
+/// Whether the first field of the array in `bytes` is the version `known`.
+pub(super) fn check_version(bytes: &[u8], what: &'static str, known: u64) -> Result<(), FormatError> {
+    let mut decoder = Decoder::new(bytes);
+    match array(&mut decoder).and_then(|_| decoder.u64()) {
+        Ok(found) if found == known => Ok(()),
+        Ok(found) => Err(FormatError::Version { what, found, known }),
+        Err(e) => Err(FormatError::malformed(what, e)),
     }
 }
 

@@ -7,6 +7,9 @@ use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
 use super::tree::Entry;
 use crate::codec::{Hash, SnapshotId};
 
+/// The version of the record that this program reads and writes.
+const VERSION: u64 = 1;
+
 /// Whether a home in a snapshot can be taken for the user's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -100,10 +103,11 @@ fn read_strings(from: &mut Decoder<'_>) -> Result<Vec<String>, minicbor::decode:
 
 impl Cbor for SnapshotRecord {
     const WHAT: &'static str = "snapshot record";
+    const VERSION: Option<u64> = Some(VERSION);
 
     /// `[1, id, supersession, time, finished, source, host, program, tags, homes, parents, gc seen, deps]`.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
-        to.array(13).expect(INFALLIBLE).u8(1).expect(INFALLIBLE);
+        to.array(13).expect(INFALLIBLE).u64(VERSION).expect(INFALLIBLE);
         to.bytes(self.id.as_bytes()).expect(INFALLIBLE).u32(self.supersession).expect(INFALLIBLE);
         to.i64(self.time_ms).expect(INFALLIBLE).i64(self.finished_ms).expect(INFALLIBLE);
         to.str(&self.source).expect(INFALLIBLE).str(&self.host).expect(INFALLIBLE);
@@ -124,7 +128,7 @@ impl Cbor for SnapshotRecord {
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
         cbor::array_of(from, 13)?;
-        if from.u8()? != 1 {
+        if from.u64()? != VERSION {
             return Err(cbor::message("another version"));
         }
         let id = SnapshotId(cbor::bytes_of(from)?);
@@ -274,6 +278,14 @@ mod tests {
     #[test]
     fn a_record_reads_back() {
         assert_eq!(SnapshotRecord::from_bytes(&record().to_bytes()), Ok(record()));
+    }
+
+    #[test]
+    fn a_record_of_a_newer_program_is_not_called_damaged() {
+        let mut bytes = record().to_bytes();
+        bytes[1] = 2;
+        let newer = FormatError::Version { what: "snapshot record", found: 2, known: 1 };
+        assert_eq!(SnapshotRecord::from_bytes(&bytes), Err(newer));
     }
 
     #[test]

@@ -86,8 +86,12 @@ impl Content {
         }
         let mut ids = raw_ids.chunks_exact(32).map(|id| ChunkId::from_slice(id).expect("chunks_exact(32)"));
         let count = cbor::array(from)?;
+        if count > MAX_LIST_EXTENTS as u64 {
+            return Err(cbor::message("more extents than a list has"));
+        }
         let extents = cbor::items(from, count, |from| match from.i64()? {
             0 | i64::MIN => Err(cbor::message("an extent of no bytes")),
+            ..0 if depth > 0 => Err(cbor::message("a hole among lists")),
             hole if hole < 0 => Ok(Extent::Hole { length: hole.unsigned_abs() }),
             length => {
                 let id = ids.next().ok_or_else(|| cbor::message("fewer ids than extents"))?;
@@ -286,10 +290,13 @@ mod tests {
 
     #[test]
     fn impossible_lists_are_refused() {
-        let cases: [&[u8]; 5] = [
-            &[0x82, 2, 0x83, 0, 0x40, 0x81, 0], // an extent of no bytes
-            &[0x82, 2, 0x83, 0, 0x40, 0x81, 1], // data without an id
-            &[0x82, 2, 0x83, 9, 0x40, 0x80],    // too deep
+        let many = [&[0x82, 2, 0x83, 0, 0x40, 0x99, 2, 1][..], &[0x20; 513]].concat();
+        let cases: [&[u8]; 7] = [
+            &many,
+            &[0x82, 2, 0x83, 1, 0x40, 0x81, 0x20], // a hole among lists
+            &[0x82, 2, 0x83, 0, 0x40, 0x81, 0],    // an extent of no bytes
+            &[0x82, 2, 0x83, 0, 0x40, 0x81, 1],    // data without an id
+            &[0x82, 2, 0x83, 9, 0x40, 0x80],       // too deep
             &[0x82, 2, 0x83, 0, 0x40, 0x9b, 255, 255, 255, 255, 255, 255, 255, 255],
             &[0x82, 2, 0x83, 0, 0x40, 0x81, 0x38, 0x00], // -1 not in shortest form
         ];

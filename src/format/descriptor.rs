@@ -39,7 +39,7 @@ impl Descriptor {
         if rest.len() < 32 {
             return Err(FormatError::malformed("descriptor", "too short"));
         }
-        check_version(rest)?;
+        cbor::check_version(rest, "the repository", VERSION)?;
         let descriptor: Self = Cbor::from_bytes(&rest[..rest.len() - 32])?;
         match descriptor.features.iter().find(|f| !KNOWN_FEATURES.contains(&f.as_str())) {
             Some(unknown) => Err(FormatError::Feature(unknown.clone())),
@@ -54,17 +54,6 @@ impl Descriptor {
             let (body, tag) = bytes.split_at(bytes.len() - 32);
             bool::from(keys.descriptor_tag(body).as_slice().ct_eq(tag))
         }
-    }
-}
-
-/// The version stands first, and is looked at before the shape that it decides.
-fn check_version(bytes: &[u8]) -> Result<(), FormatError> {
-    let mut decoder = Decoder::new(bytes);
-    let version = decoder.array().and_then(|_| decoder.u64());
-    match version {
-        Ok(VERSION) => Ok(()),
-        Ok(found) => Err(FormatError::Version { what: "the repository", found, known: VERSION }),
-        Err(e) => Err(FormatError::malformed("descriptor", e)),
     }
 }
 

@@ -24,7 +24,9 @@ use crate::codec::{
     TAG_LEN,
 };
 
-const MAGIC: &[u8; 8] = b"HKSEGMT1";
+const MAGIC: &[u8; 7] = b"HKSEGMT";
+/// The version of the segment: a digit behind the magic.
+const SEGMENT_VERSION: u8 = 1;
 const END_MAGIC: &[u8; 8] = b"HKSEGEND";
 /// Objects are padded to a multiple of this, so that their sizes say little.
 pub const TOC_PADDING: usize = 4 << 10;
@@ -32,6 +34,8 @@ pub const TOC_PADDING: usize = 4 << 10;
 pub const MAX_OBJECT_LEN: u64 = 64 << 20;
 /// No block unpacks to more.
 pub const MAX_BLOCK_LEN: usize = 16 << 20;
+/// The version of the table of contents.
+const VERSION: u64 = 1;
 /// No table of contents unpacks to more.
 const MAX_TOC_LEN: usize = 48 << 20;
 
@@ -101,6 +105,10 @@ impl Header {
         if !bytes.starts_with(MAGIC) {
             return Err(FormatError::Magic(what));
         }
+        if bytes[7] != b'0' + SEGMENT_VERSION {
+            let (found, known) = (bytes[7].wrapping_sub(b'0').into(), SEGMENT_VERSION.into());
+            return Err(FormatError::Version { what, found, known });
+        }
         let kind = match bytes[8] {
             1 => SegmentKind::Bulk,
             2 => SegmentKind::Commit,
@@ -120,7 +128,8 @@ impl Header {
     /// The head's bytes.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        bytes[..8].copy_from_slice(MAGIC);
+        bytes[..7].copy_from_slice(MAGIC);
+        bytes[7] = b'0' + SEGMENT_VERSION;
         bytes[8] = self.kind as u8;
         bytes[16..48].copy_from_slice(&self.salt);
         bytes[48..].copy_from_slice(&self.commitment);
@@ -154,6 +163,9 @@ impl Trailer {
     /// Reads the end of an object of `object_len` bytes.
     pub fn from_bytes(bytes: &[u8], object_len: u64) -> Result<Self, FormatError> {
         let malformed = |reason: &str| FormatError::malformed("segment trailer", reason);
+        if object_len > MAX_OBJECT_LEN {
+            return Err(malformed("the object is longer than any segment"));
+        }
         let start = bytes.len().checked_sub(Self::LEN).ok_or_else(|| malformed("too short"))?;
         let bytes = &bytes[start..];
         if &bytes[8..] != END_MAGIC || bytes[4..8] != [0; 4] {
@@ -240,10 +252,11 @@ impl Toc {
 
 impl Cbor for Toc {
     const WHAT: &'static str = "table of contents";
+    const VERSION: Option<u64> = Some(VERSION);
 
     /// `[1, [[kind, codec, stored length, ids, [length, …]], …], record or null]`.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
-        to.array(3).expect(INFALLIBLE).u8(1).expect(INFALLIBLE);
+        to.array(3).expect(INFALLIBLE).u64(VERSION).expect(INFALLIBLE);
         to.array(self.blocks.len() as u64).expect(INFALLIBLE);
         for block in &self.blocks {
             to.array(5).expect(INFALLIBLE);
@@ -266,7 +279,7 @@ impl Cbor for Toc {
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
         cbor::array_of(from, 3)?;
-        if from.u8()? != 1 {
+        if from.u64()? != VERSION {
             return Err(cbor::message("another version"));
         }
         let mut start = Header::LEN as u64;
@@ -314,9 +327,10 @@ impl TocBlock {
         let chunks = cbor::items(from, count, |from| {
             let chunk = ChunkEntry { id: ids.next().expect("counted above"), length: from.u32()? };
             raw_len += chunk.length as usize;
-            Ok(chunk)
+            if chunk.length == 0 { Err(cbor::message("an empty chunk")) } else { Ok(chunk) }
         })?;
-        if raw_len > MAX_BLOCK_LEN
+        if chunks.is_empty()
+            || raw_len > MAX_BLOCK_LEN
             || (stored_len as usize) < TAG_LEN
             || u64::from(stored_len) > MAX_OBJECT_LEN
         {
@@ -447,6 +461,10 @@ impl SegmentWriter {
         let plain = pad_toc(&Cbor::to_bytes(&toc), toc_start)?;
         let associated = toc_associated(&header, toc_start as u64);
         seal_verified(&sealer, Domain::Toc, 0, &associated, &plain, &mut bytes, &mut scratch)?;
+        // Proves that every limit is kept, too: what a reader would refuse must not be published.
+        if Toc::open(&header, &sealer, toc_start as u64, &bytes[toc_start..])? != toc {
+            return Err(SegmentError::Verification);
+        }
         let toc_len = (bytes.len() - toc_start) as u32;
         bytes.extend(toc_len.to_le_bytes());
         bytes.extend([0; 4]);
@@ -538,6 +556,34 @@ mod tests {
         assert_eq!(raws, [b"some text ".repeat(1000), b"a tree".to_vec()]);
         assert_eq!(toc.record.as_deref(), Some(&b"record"[..]));
         assert_eq!(toc.tree_start(), Some(toc.blocks[1].start));
+    }
+
+    #[test]
+    fn a_segment_of_a_newer_version_is_called_so() {
+        let (mut bytes, _) = segment();
+        bytes[7] = b'2';
+        let newer = FormatError::Version { what: "the segment", found: 2, known: 1 };
+        assert_eq!(Header::from_bytes(&bytes), Err(newer));
+    }
+
+    #[test]
+    fn what_a_reader_would_refuse_is_not_sealed() {
+        let mut writer = SegmentWriter::new(SegmentKind::Bulk);
+        let chunk = ChunkEntry { id: ChunkId([1; 32]), length: MAX_BLOCK_LEN as u32 + 1 };
+        writer.push(BlockKind::Data, Packed { codec: Codec::Stored, bytes: vec![1] }, vec![chunk]);
+        assert!(writer.finish(&keys(1), &[9; 32], None).is_err());
+    }
+
+    #[test]
+    fn a_table_is_not_looked_for_in_an_object_of_impossible_length() {
+        let mut end = ((MAX_OBJECT_LEN as u32) - 80).to_le_bytes().to_vec();
+        end.extend([0; 4]);
+        end.extend(END_MAGIC);
+        assert!(Trailer::from_bytes(&end, MAX_OBJECT_LEN).is_err());
+        assert!(Trailer::from_bytes(&end, MAX_OBJECT_LEN + 16).is_err());
+        end[..4].copy_from_slice(&100_u32.to_le_bytes());
+        assert!(Trailer::from_bytes(&end, MAX_OBJECT_LEN).is_ok());
+        assert!(Trailer::from_bytes(&end, MAX_OBJECT_LEN + 1).is_err());
     }
 
     #[test]

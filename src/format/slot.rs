@@ -6,6 +6,7 @@ use minicbor::{Decoder, Encoder};
 use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
 
 const MAGIC: &[u8; 8] = b"HKEEPKEY";
+const VERSION: u64 = 1;
 
 /// How the wrapping key is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +62,11 @@ impl Slot {
 
 impl Cbor for Slot {
     const WHAT: &'static str = "key slot";
+    const VERSION: Option<u64> = Some(VERSION);
 
     /// `[1, kind, [memory, passes, lanes], salt, commitment, wrapped, created, label]`.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
-        to.array(8).expect(INFALLIBLE).u8(1).expect(INFALLIBLE);
+        to.array(8).expect(INFALLIBLE).u64(VERSION).expect(INFALLIBLE);
         let (kind, cost) = match self.kind {
             SlotKind::KeyFile => (0, [0; 3]),
             SlotKind::Passphrase { memory_kib, passes, lanes } => (1, [memory_kib, passes, lanes]),
@@ -80,7 +82,7 @@ impl Cbor for Slot {
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
         cbor::array_of(from, 8)?;
-        if from.u8()? != 1 {
+        if from.u64()? != VERSION {
             return Err(cbor::message("another version"));
         }
         let kind = from.u8()?;

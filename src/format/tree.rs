@@ -262,8 +262,10 @@ impl Attributes {
                     attributes.xattrs = cbor::items(from, count / 2, |from| {
                         Ok(Xattr { name: from.bytes()?.to_vec(), value: from.bytes()?.to_vec() })
                     })?;
-                    if attributes.xattrs.iter().any(|x| x.name.is_empty() || x.name.contains(&0)) {
-                        return Err(cbor::message("an attribute's name out of range"));
+                    if attributes.xattrs.iter().any(|x| x.name.is_empty() || x.name.contains(&0))
+                        || !attributes.xattrs.is_sorted_by(|a, b| a.name < b.name)
+                    {
+                        return Err(cbor::message("attributes' names out of range or order"));
                     }
                 }
                 1 => attributes.link_group = Some(cbor::bytes_of(from)?),
@@ -378,8 +380,8 @@ impl Cbor for Page {
             return Err(cbor::message("not a page"));
         }
         let owners = cbor::array(from)?;
-        if owners % 4 != 0 {
-            return Err(cbor::message("an owner has 4 fields"));
+        if owners % 4 != 0 || owners / 4 > MAX_PAGE_ENTRIES as u64 {
+            return Err(cbor::message("an owner has 4 fields, and a page fewer owners"));
         }
         let owners = cbor::items(from, owners / 4, |from| {
             Ok(Arc::new(Owner {
@@ -390,6 +392,9 @@ impl Cbor for Page {
             }))
         })?;
         let count = cbor::array(from)?;
+        if count > MAX_PAGE_ENTRIES as u64 {
+            return Err(cbor::message("more entries than a page has"));
+        }
         let entries = cbor::items(from, count, |from| Entry::decode(from, &owners))?;
         if !entries.is_sorted_by(|a, b| a.name < b.name) {
             return Err(cbor::message("names out of order"));
@@ -426,6 +431,11 @@ impl Cbor for PageIndex {
         }
         let mut ids = ids.chunks_exact(32).map(|id| ChunkId::from_slice(id).expect("chunks_exact(32)"));
         let pages = cbor::items(from, count, |from| Ok((ids.next().expect("counted above"), from.u64()?)))?;
+        if pages.len() < 2
+            || pages.iter().any(|(_, entries)| !(1..=MAX_PAGE_ENTRIES as u64).contains(entries))
+        {
+            return Err(cbor::message("an index of one page, or of pages of impossible length"));
+        }
         Ok(Self { pages })
     }
 }
@@ -578,6 +588,18 @@ mod tests {
         for name in ["", ".", "..", "a/b", "/", "a\0"] {
             let page = Page { entries: vec![file(name)] };
             assert!(Page::from_bytes(&page.to_bytes()).is_err(), "{name:?}");
+        }
+        let xattr = |name: &str| Xattr { name: name.into(), value: vec![] };
+        for xattrs in [vec![xattr("user.b"), xattr("user.a")], vec![xattr("user.a"), xattr("user.a")]] {
+            let attributes = Attributes { xattrs, ..Attributes::default() };
+            let page = Page { entries: vec![Entry { attributes, ..file("a") }] };
+            assert!(Page::from_bytes(&page.to_bytes()).is_err());
+        }
+        let page = Page { entries: listing(MAX_PAGE_ENTRIES + 1) };
+        assert!(Page::from_bytes(&page.to_bytes()).is_err());
+        for pages in [vec![], vec![(ChunkId([1; 32]), 1)], vec![(ChunkId([1; 32]), 0), (ChunkId([2; 32]), 1)]]
+        {
+            assert!(PageIndex::from_bytes(&PageIndex { pages }.to_bytes()).is_err());
         }
         let twice = Page { entries: vec![file("a"), file("a")] };
         assert!(Page::from_bytes(&twice.to_bytes()).is_err());

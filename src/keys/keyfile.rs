@@ -98,7 +98,7 @@ fn parse(text: &[u8]) -> Option<Result<Zeroizing<[u8; 32]>, ()>> {
     let text = std::str::from_utf8(text).ok()?;
     let digits = text.lines().find_map(|line| line.trim().strip_prefix(PREFIX))?;
     let mut bytes = Zeroizing::new([0; 36]);
-    if digits.len() != 72 || !digits.is_ascii() {
+    if digits.len() != 72 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Some(Err(()));
     }
     for (n, byte) in bytes.iter_mut().enumerate() {
@@ -144,6 +144,10 @@ mod tests {
         let other = if &text[at..at + 1] == "0" { "1" } else { "0" };
         text.replace_range(at..at + 1, other);
         std::fs::write(&path, text.as_bytes()).unwrap();
+        assert!(matches!(KeyFile::read(&path), Err(KeyFileError::Damaged(_))));
+        // What a number parser takes for a digit is not one.
+        let text = render(&[0x05; 32]).replacen("05", "+5", 1);
+        std::fs::write(&path, text).unwrap();
         assert!(matches!(KeyFile::read(&path), Err(KeyFileError::Damaged(_))));
     }
 }

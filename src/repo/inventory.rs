@@ -134,6 +134,9 @@ impl Repository {
         let toc = self.add_segment(name, length, SegmentKind::Commit)?;
         let bytes = toc.record.ok_or_else(|| damaged(name, "it has no snapshot record"))?;
         let record = read_record(name, &bytes)?;
+        if !CommitName::parse(name).is_ok_and(|named| names(&named, &record)) {
+            return Err(damaged(name, "its name is of another snapshot"));
+        }
         self.catalog.add_snapshot(name, hash, &bytes)?;
         Ok(record)
     }
@@ -201,6 +204,12 @@ pub(super) fn open_toc(
     };
     let toc = Toc::open(&header, &opener, trailer.toc_start, &sealed).map_err(segment)?;
     Ok((header, opener, toc))
+}
+
+/// Whether a commit's name, which nothing authenticates, is the one that its record has.
+fn names(name: &CommitName, record: &SnapshotRecord) -> bool {
+    (name.id, name.supersession, name.time.as_millisecond())
+        == (record.id, record.supersession, record.time_ms)
 }
 
 fn read_record(name: &ObjectName, bytes: &[u8]) -> Result<SnapshotRecord, RepoError> {

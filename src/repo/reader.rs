@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::RepoError;
 use crate::codec::{ChunkId, Decompressor, Opener, RepositoryKeys};
-use crate::format::{Content, ContentList, Entry, Extent, TocBlock, TreeObject};
+use crate::format::{Content, ContentList, Entry, Extent, Page, TocBlock, TreeObject};
 use crate::index::{BlockRow, Catalog, KnownSegment, Location, SegmentRow};
 use crate::store::Store;
 
@@ -100,10 +100,13 @@ impl Reader {
             }
             TreeObject::Index(index) => index.pages,
         };
-        for (page, _) in pages {
-            let TreeObject::Page(page) = self.tree(&page)? else {
-                return Err(RepoError::MalformedTree(page).into());
+        let mut last = Vec::new();
+        for (id, entries) in pages {
+            let page = match self.tree(&id)? {
+                TreeObject::Page(page) if is_next_page(&page, entries, &last) => page,
+                _ => return Err(RepoError::MalformedTree(id).into()),
             };
+            last = page.entries.last().map(|entry| entry.name.clone()).unwrap_or_default();
             page.entries.into_iter().try_for_each(|entry| visit(self, entry))?;
         }
         Ok(())
@@ -205,6 +208,11 @@ impl Reader {
             Err(error) => error.into(),
         }
     }
+}
+
+/// Whether a page has as many entries as its index says, with names behind those of the page before.
+fn is_next_page(page: &Page, entries: u64, last: &[u8]) -> bool {
+    page.entries.len() as u64 == entries && page.entries.first().is_some_and(|first| *first.name > *last)
 }
 
 /// Where `location` lies in its block; none when the index says nonsense.

@@ -27,6 +27,8 @@ pub enum SaveError {
     Read(Errno),
     /// The repository; the run is over.
     Repository(RepoError),
+    /// Someone asked to stop; the run is over.
+    Interrupted,
 }
 
 impl From<RepoError> for SaveError {
@@ -85,6 +87,10 @@ impl<'a> FileSaver<'a> {
     ) -> Result<u64, SaveError> {
         let (mut at, mut filled) = (start, 0);
         loop {
+            // Here, so that neither a huge file nor a huge directory delays the end.
+            if self.meter.is_interrupted() {
+                return Err(SaveError::Interrupted);
+            }
             let wanted = (self.buffer.len() - filled).min(usize::try_from(end - at).unwrap_or(usize::MAX));
             let read =
                 file.read_at(&mut self.buffer[filled..filled + wanted], at).map_err(SaveError::Read)?;

@@ -79,22 +79,30 @@ fn under(folder: &Path) -> Result<Vec<FoundHome>, BackupError> {
     Ok(homes)
 }
 
+/// A path that leads nowhere is a home that could not be opened: the others are saved all the same.
 fn named(paths: &[PathBuf]) -> Result<Vec<FoundHome>, BackupError> {
     let mut homes = BTreeMap::new();
     for path in paths {
-        let error = |source| BackupError::Homes { path: path.clone(), source };
-        let absolute = path.canonicalize().map_err(error)?;
+        let (absolute, root) = match path.canonicalize() {
+            Ok(absolute) => {
+                let root = with_stat(walk::open_path(&absolute));
+                (absolute, root)
+            }
+            Err(error) => (std::path::absolute(path).unwrap_or_else(|_| path.clone()), Err(error)),
+        };
         let name = absolute.file_name().ok_or_else(|| BackupError::NoUser(path.clone()))?;
         let user = name.to_os_string().into_vec();
-        let root = with_stat(walk::open_path(&absolute));
-        if let Err(source) = root {
-            return Err(error(source));
-        }
         if homes.insert(user.clone(), FoundHome { user, path: absolute, root }).is_some() {
             return Err(BackupError::SameUser(path.clone()));
         }
     }
-    Ok(homes.into_values().collect())
+    let mut homes: Vec<_> = homes.into_values().collect();
+    if homes.iter().all(|home| home.root.is_err())
+        && let Some(FoundHome { path, root: Err(source), .. }) = homes.pop()
+    {
+        return Err(BackupError::Homes { path, source });
+    }
+    Ok(homes)
 }
 
 fn with_stat(opened: Result<OwnedFd, rustix::io::Errno>) -> Result<(OwnedFd, Stat), io::Error> {
@@ -177,6 +185,17 @@ mod tests {
         assert_eq!(homes.iter().map(|h| &h.user[..]).collect::<Vec<_>>(), [b"bob"]);
         let missing = find(&selection, &[b"bob".to_vec(), b"eve".to_vec()]);
         assert!(matches!(missing, Err(BackupError::NoSuchUser(user)) if user == b"eve"));
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_costs_no_other_home() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["ann", "bob"].map(|user| folder.path().join(user));
+        std::fs::create_dir(&paths[1]).unwrap();
+        let homes = find(&HomeSelection::Paths(paths.to_vec()), &[]).unwrap();
+        assert_eq!([homes[0].root.is_err(), homes[1].root.is_ok()], [true, true]);
+        let missing = HomeSelection::Paths(vec![paths[0].clone()]);
+        assert!(matches!(find(&missing, &[]), Err(BackupError::Homes { .. })));
     }
 
     #[test]

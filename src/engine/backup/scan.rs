@@ -41,10 +41,12 @@ pub struct Home {
     pub stat: Stat,
     /// Its rows in the local index, usable as long as their base commit exists.
     pub seen: Option<HomeKey>,
-    /// Its tree in the last snapshot, for when there are no rows.
+    /// Its tree in the last snapshot, for directories that have no row.
     pub previous: Option<ChunkId>,
-    /// The commit that has what is taken over.
-    pub base: Option<Hash>,
+    /// The commit that has what the rows speak of.
+    pub seen_base: Option<Hash>,
+    /// The commit that has the last tree.
+    pub previous_base: Option<Hash>,
     /// Paths in it where something is mounted.
     pub mounts: Vec<Vec<u8>>,
     /// What came of it.
@@ -102,7 +104,8 @@ impl Home {
             stat,
             seen: None,
             previous: None,
-            base: None,
+            seen_base: None,
+            previous_base: None,
             mounts: Vec::new(),
             totals: Totals::default(),
             problems: Mutex::default(),
@@ -144,7 +147,7 @@ pub struct Scan<'a> {
     pub chunker: &'a Chunker,
     /// Progress, and the request to stop.
     pub meter: &'a Meter,
-    /// Directories never entered, by device and inode: the repository itself and its cache.
+    /// Never saved, by device and inode: the repository itself, its cache and its key.
     pub own: &'a HashSet<(u64, u64)>,
     /// The run's beginning, seconds since 1970.
     pub started_s: i64,

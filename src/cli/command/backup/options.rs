@@ -48,7 +48,13 @@ pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupO
         confirmed: bytes(&arguments.confirm),
         shrink_percent: u64::from(100 - lost.min(100)),
         is_privileged: context.caller == Caller::Root,
-        never: vec![context.places.repository.clone()],
+        never: context
+            .secret
+            .file()
+            .into_iter()
+            .chain([&*context.places.repository])
+            .map(Into::into)
+            .collect(),
     })
 }
 

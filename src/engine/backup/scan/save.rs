@@ -229,7 +229,7 @@ impl<'a> Walker<'a> {
             }
             let is_kept = scope.decide(OsStr::from_bytes(name), is_directory) == Verdict::Keep
                 && !(stat.kind.is_file() && self.scan.rules.too_large(stat.size))
-                && !(is_directory && self.scan.own.contains(&(stat.device, stat.inode)));
+                && !self.scan.own.contains(&(stat.device, stat.inode));
             if !is_kept {
                 Meter::add(&totals.excluded, 1);
             }
@@ -600,6 +600,7 @@ impl<'a> Walker<'a> {
             let (saved, now, xattrs) = match (read, file.stat_again(), file.xattrs()) {
                 (Ok(saved), Ok(now), Ok(xattrs)) => (saved, now, xattrs),
                 (Err(SaveError::Repository(error)), ..) => return Err(error.into()),
+                (Err(SaveError::Interrupted), ..) => return Err(BackupError::Interrupted),
                 (Err(SaveError::Read(error)), ..) | (_, Err(error), _) | (_, _, Err(error)) => {
                     return Ok(self.unreadable(directory, name, error));
                 }
@@ -653,6 +654,7 @@ impl<'a> Walker<'a> {
                     return Ok(Some(SavedContent { content: saved.content, flags, stat: *stat, xattrs }));
                 }
                 Err(SaveError::Repository(error)) => return Err(error.into()),
+                Err(SaveError::Interrupted) => return Err(BackupError::Interrupted),
                 Err(SaveError::Read(error)) => error.to_string(),
             },
             Err(why) => why,
