@@ -10,7 +10,10 @@ use super::exit::Exit;
 use super::output::{Format, complain, complain_object};
 use super::secret::SecretError;
 use super::text;
+use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::restore::RestoreError;
+use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
 use crate::keys::{KeyError, KeyFileError};
 use crate::repo::RepoError;
@@ -80,6 +83,15 @@ pub enum CliError {
     /// The backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// What was typed means no snapshot, home or path.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// A snapshot does not show what was asked for.
+    #[error(transparent)]
+    Browse(BrowseError),
+    /// The restore.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The results cannot be written.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
@@ -113,11 +125,16 @@ impl CliError {
             Self::Busy => Exit::Busy,
             Self::Repository(error) => repository_exit(error),
             Self::Backup(error) => backup_exit(error),
+            Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
+            Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
+            Self::Restore(error) => restore_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
             | Self::Lock { .. }
             | Self::Unknown { .. }
             | Self::Ambiguous { .. }
+            | Self::Select(_)
+            | Self::Browse(_)
             | Self::Output(_)
             | Self::Write { .. } => Exit::Failed,
         }
@@ -133,19 +150,46 @@ impl CliError {
             Self::Occupied(_) | Self::OtherProgram(_) => Some("name an empty or new folder with --repo"),
             Self::Headless(_) => Some("bring the file back from a copy of the repository"),
             Self::Busy => Some("wait for it to end; no lock needs to be removed"),
-            Self::Unknown { what: "snapshot", .. } => Some("`homekeep snapshots` lists them"),
+            Self::Unknown { what: "snapshot", .. }
+            | Self::Select(SelectError::NoSuchId(_) | SelectError::TooOld { .. }) => {
+                Some("`homekeep snapshots` lists them")
+            }
+            Self::Select(SelectError::NoSnapshots { is_filtered: true }) => {
+                Some("`homekeep snapshots` lists what there is")
+            }
+            Self::Select(SelectError::NoSnapshots { is_filtered: false }) => {
+                Some("`homekeep backup` takes one")
+            }
+            Self::Select(SelectError::Ambiguous { .. }) => Some("give more digits"),
             Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
-            Self::Backup(BackupError::Repository(error)) | Self::Repository(error) => repository_hint(error),
+            Self::Backup(BackupError::Repository(error))
+            | Self::Repository(error)
+            | Self::Restore(RestoreError::Repository(error))
+            | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
         }
+    }
+
+    /// Whether there is no error: whoever read the results closed the pipe.
+    pub fn is_seen_enough(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// Says the error, with its causes, once.
     pub fn report(&self, format: Format) {
         say(format, self.exit(), &text::chain(self), self.hint());
+    }
+}
+
+impl From<BrowseError> for CliError {
+    fn from(error: BrowseError) -> Self {
+        match error {
+            BrowseError::Write(error) => Self::Output(error),
+            error => Self::Browse(error),
+        }
     }
 }
 
@@ -169,6 +213,15 @@ fn backup_exit(error: &BackupError) -> Exit {
         BackupError::Interrupted => Exit::Interrupted,
         BackupError::Rule(_) | BackupError::NoUser(_) | BackupError::SameUser(_) => Exit::Usage,
         BackupError::Repository(error) => repository_exit(error),
+        _ => Exit::Failed,
+    }
+}
+
+fn restore_exit(error: &RestoreError) -> Exit {
+    match error {
+        RestoreError::Interrupted => Exit::Interrupted,
+        RestoreError::Rule(_) => Exit::Usage,
+        RestoreError::Repository(error) => repository_exit(error),
         _ => Exit::Failed,
     }
 }

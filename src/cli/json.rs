@@ -1,6 +1,8 @@
 //! The objects that several commands answer with in JSON. Names and meanings are stable: fields are
 //! added, never changed. docs/scripting.md describes them.
 
+pub mod home;
+
 use jiff::Timestamp;
 use serde::Serialize;
 

@@ -5,6 +5,7 @@
 
 mod args;
 mod busy;
+mod choose;
 mod command;
 pub mod config;
 mod context;
@@ -17,9 +18,12 @@ mod json;
 mod locate;
 mod open;
 mod output;
+mod problems;
 mod progress;
 mod secret;
 mod size;
+mod state;
+mod synced;
 mod table;
 mod text;
 
@@ -69,6 +73,7 @@ fn run_in(context: &Context, command: command::Command) -> Exit {
     let written = context.output.finish().map_err(CliError::Output);
     match result.and_then(|exit| written.map(|()| exit)) {
         Ok(exit) => exit,
+        Err(error) if error.is_seen_enough() => Exit::Done,
         Err(error) => {
             error.report(context.output.format);
             error.exit()

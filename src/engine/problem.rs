@@ -30,6 +30,8 @@ pub enum ProblemKind {
     IgnoreFile(String),
     /// An attribute (owner, mode, time, extended attribute) could not be read or set.
     Attribute(String),
+    /// This machine's accounts could not be asked, so that numbers stood in for names.
+    AccountLookup(String),
     /// It could not be restored.
     Unrestored(String),
 }
@@ -51,6 +53,7 @@ impl ProblemKind {
             Self::OtherFileSystem => "other_file_system",
             Self::IgnoreFile(_) => "ignore_file",
             Self::Attribute(_) => "attribute",
+            Self::AccountLookup(_) => "account_lookup",
             Self::Unrestored(_) => "unrestored",
         }
     }
@@ -71,6 +74,7 @@ impl fmt::Display for ProblemKind {
             Self::OtherFileSystem => f.write_str("another file system; not entered"),
             Self::IgnoreFile(line) => write!(f, "ignore file: {line}"),
             Self::Attribute(what) => f.write_str(what),
+            Self::AccountLookup(what) => write!(f, "{what}; owners may be wrong"),
             Self::Unrestored(why) => write!(f, "not restored: {why}"),
         }
     }

@@ -23,10 +23,10 @@ pub use decide::Overwrite;
 pub use error::RestoreError;
 pub use report::{Action, Change, RestoreReport};
 
-use super::{Meter, Problem};
+use super::{Meter, Problem, ProblemKind};
 use crate::codec::Hash;
 use crate::files::metadata::SetuidPolicy;
-use crate::files::owners::{OwnerMap, OwnerMatch, Owners};
+use crate::files::owners::{LookupFailure, OwnerMap, OwnerMatch, Owners};
 use crate::files::place::{IfMissing, Place};
 use crate::files::rules::RuleOptions;
 use crate::format::Entry;
@@ -123,6 +123,7 @@ pub fn restore(
         }
         restore_one(repository, source, &context, visit, &mut report)?;
     }
+    report.problems.extend(owners.failures().iter().map(lookup_problem));
     Ok(report)
 }
 
@@ -151,9 +152,17 @@ fn open_target(path: &std::path::Path) -> Result<Place, RestoreError> {
         .map_err(|source| RestoreError::Target { path: path.into(), source })
 }
 
-/// A problem with an entry of this tree.
-fn problem(source: &RestoreSource, path: &[u8], kind: super::ProblemKind) -> Problem {
+/// "No such account" and "could not ask" must stay different things: after the second, owners may be wrong.
+fn lookup_problem(failure: &LookupFailure) -> Problem {
+    Problem { user: Vec::new(), path: Vec::new(), kind: ProblemKind::AccountLookup(plan::chain(failure)) }
+}
+
+/// A problem with an entry of this tree. A single entry's own name is the end of the source's path.
+fn problem(source: &RestoreSource, path: &[u8], kind: ProblemKind) -> Problem {
     let mut full = source.path.clone();
+    if !source.entry.is_directory() {
+        return Problem { user: source.user.clone(), path: full, kind };
+    }
     if !full.is_empty() && !path.is_empty() {
         full.push(b'/');
     }

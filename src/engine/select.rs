@@ -18,7 +18,7 @@ pub use spec::{PathSpec, Place, SnapshotSpec};
 use super::HomePath;
 use crate::format::{Attention, Entry, HomeRecord};
 use crate::repo::Snapshot;
-pub(super) use timeline::newest_first;
+pub use timeline::newest_first;
 
 /// A home as one snapshot holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

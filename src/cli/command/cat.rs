@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cli::choose;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -35,7 +36,7 @@ enum Object {
     },
     /// A snapshot's record
     Snapshot {
-        /// Its id, or the first digits
+        /// Its id or the first digits, `latest`, or a time
         id: String,
     },
     /// A segment's table of contents
@@ -143,7 +144,7 @@ fn full(record: &SnapshotRecord) -> FullSnapshot {
 fn snapshot(repository: &mut Repository, id: &str) -> Result<Value, CliError> {
     repository.sync(&mut |_, _| {})?;
     let snapshots = repository.snapshots()?;
-    let snapshot = super::snapshots::find(&snapshots, id)?;
+    let snapshot = choose::snapshot(&snapshots, id)?;
     let mut value = serde_json::to_value(full(&snapshot.record)).map_err(|e| CliError::Output(e.into()))?;
     value["object"] = snapshot.name.to_string().into();
     Ok(value)

@@ -6,6 +6,7 @@ mod completions;
 mod init;
 mod key;
 mod man;
+mod restore;
 mod snapshots;
 
 use clap::Subcommand;
@@ -25,6 +26,8 @@ pub enum Command {
     /// List snapshots
     #[command(visible_alias = "list")]
     Snapshots(snapshots::SnapshotsArguments),
+    /// Bring homes, directories or files back
+    Restore(Box<restore::RestoreArguments>),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -42,6 +45,7 @@ impl Command {
             Self::Init(arguments) => init::run(context, &arguments),
             Self::Backup(arguments) => backup::run(context, &arguments),
             Self::Snapshots(arguments) => snapshots::run(context, &arguments),
+            Self::Restore(arguments) => restore::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),

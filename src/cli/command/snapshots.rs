@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 
 use clap::Args;
+use jiff::Timestamp;
 
+use crate::cli::choose::{self, FilterArguments};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::SnapshotObject;
-use crate::cli::open;
+use crate::cli::synced::Synced;
 use crate::cli::table::{self, Align};
 use crate::cli::text;
+use crate::engine::select::{Filter, newest_first};
 use crate::format::{Attention, HomeRecord};
-use crate::repo::{Repository, Snapshot, SyncReport};
+use crate::repo::{Repository, Snapshot};
 
 /// So many users are named in a line.
 const USERS_SHOWN: usize = 3;
@@ -20,21 +23,12 @@ const USERS_SHOWN: usize = 3;
 /// List snapshots
 #[derive(Debug, Default, Args)]
 pub struct SnapshotsArguments {
-    /// Only these: ids, or the first digits of ids
+    /// Only these: ids or their beginnings, `latest`, `latest~2`, times such as `@yesterday`
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
-    /// Only snapshots with this user's home, and of them only this home (repeatable)
-    #[arg(long, value_name = "USER", value_delimiter = ',')]
-    pub user: Vec<String>,
-    /// Only of this logical machine
-    #[arg(long, value_name = "NAME")]
-    pub source: Option<String>,
-    /// Only with this tag; with all of TAG,TAG; repeated, with any
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
-    /// Only made by this host
-    #[arg(long, value_name = "NAME")]
-    pub host: Option<String>,
+    /// Which snapshots count.
+    #[command(flatten)]
+    pub filter: FilterArguments,
     /// Only the newest N of each source
     #[arg(long, value_name = "N")]
     pub latest: Option<usize>,
@@ -45,83 +39,63 @@ pub struct SnapshotsArguments {
 
 /// Lists them.
 pub fn run(context: &Context, arguments: &SnapshotsArguments) -> Result<Exit, CliError> {
-    let mut repository = open::open(context)?;
-    let synced = repository.sync(&mut |_, _| {}).map_err(CliError::from)?;
-    let snapshots = select(repository.snapshots()?, arguments)?;
+    let synced = Synced::open(context)?;
+    let filter = arguments.filter.filter();
+    let snapshots = select(&synced.snapshots, arguments, &filter, Timestamp::now())?;
     if context.output.is_json() {
         let objects: Vec<_> =
-            snapshots.iter().map(|s| SnapshotObject::of_homes(&s.record, homes(s, arguments))).collect();
+            snapshots.iter().map(|s| SnapshotObject::of_homes(&s.record, homes(s, &filter))).collect();
         context.output.object(&objects);
     } else {
-        print(context, &repository, &snapshots, arguments);
+        print(context, &synced.repository, &snapshots, arguments, &filter);
     }
-    Ok(tell_damage(context, &synced))
+    // One that cannot be read is missing in the list; whoever reads the list must know.
+    Ok(synced.exit())
 }
 
-fn print(context: &Context, repository: &Repository, snapshots: &[Snapshot], arguments: &SnapshotsArguments) {
+fn print(
+    context: &Context,
+    repository: &Repository,
+    snapshots: &[&Snapshot],
+    arguments: &SnapshotsArguments,
+    filter: &Filter,
+) {
     if snapshots.is_empty() {
         context.output.note(&format!("no such snapshots in {}", repository.store().location()));
         return;
     }
-    let rows = snapshots.iter().map(|snapshot| row(snapshot, arguments)).collect();
+    let rows = snapshots.iter().map(|snapshot| row(snapshot, arguments, filter)).collect();
     context.output.line(&table::render(&header(arguments), rows));
 }
 
-/// A snapshot that cannot be read is missing in the list; whoever reads the list must know.
-fn tell_damage(context: &Context, synced: &SyncReport) -> Exit {
-    for error in &synced.damaged {
-        context.output.warn(&text::chain(error));
-    }
-    if synced.damaged.is_empty() { Exit::Done } else { Exit::Problems }
-}
-
 /// The snapshots that are wanted, oldest first.
-fn select(mut snapshots: Vec<Snapshot>, arguments: &SnapshotsArguments) -> Result<Vec<Snapshot>, CliError> {
-    if !arguments.ids.is_empty() {
-        let mut wanted = Vec::new();
-        for id in &arguments.ids {
-            wanted.push(find(&snapshots, id)?.record.id);
+fn select<'s>(
+    snapshots: &'s [Snapshot],
+    arguments: &SnapshotsArguments,
+    filter: &Filter,
+    now: Timestamp,
+) -> Result<Vec<&'s Snapshot>, CliError> {
+    let named = arguments.ids.iter().map(|id| Ok(choose::snapshot(snapshots, id)?.record.id));
+    let named = named.collect::<Result<Vec<_>, CliError>>()?;
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    let mut is_among_latest = |source| match arguments.latest {
+        None => true,
+        Some(latest) => {
+            let left = left.entry(source).or_insert(latest);
+            let is_left = *left > 0;
+            *left -= usize::from(is_left);
+            is_left
         }
-        snapshots.retain(|snapshot| wanted.contains(&snapshot.record.id));
-    }
-    snapshots.retain(|snapshot| is_wanted(snapshot, arguments));
-    if let Some(latest) = arguments.latest {
-        let mut left: HashMap<String, usize> = HashMap::new();
-        let mut keep = |snapshot: &Snapshot| {
-            let left = left.entry(snapshot.record.source.clone()).or_insert(latest);
-            left.checked_sub(1).map(|less| *left = less).is_some()
-        };
-        snapshots = snapshots.into_iter().rev().filter(|snapshot| keep(snapshot)).collect();
-        snapshots.reverse();
-    }
-    Ok(snapshots)
+    };
+    let mut wanted: Vec<&Snapshot> = newest_first(snapshots, now).into_iter().map(|(_, s)| s).collect();
+    wanted.retain(|s| named.is_empty() || named.contains(&s.record.id));
+    wanted.retain(|s| filter.accepts(s) && is_among_latest(&s.record.source));
+    wanted.reverse();
+    Ok(wanted)
 }
 
-/// The one snapshot whose id begins so.
-pub fn find<'s>(snapshots: &'s [Snapshot], id: &str) -> Result<&'s Snapshot, CliError> {
-    let what = "snapshot";
-    let mut found = snapshots.iter().filter(|snapshot| snapshot.record.id.to_hex().starts_with(id));
-    match (found.next(), found.next()) {
-        (Some(snapshot), None) => Ok(snapshot),
-        (Some(_), Some(_)) => Err(CliError::Ambiguous { what, id: id.into() }),
-        (None, _) => Err(CliError::Unknown { what, id: id.into() }),
-    }
-}
-
-fn is_wanted(snapshot: &Snapshot, arguments: &SnapshotsArguments) -> bool {
-    let record = &snapshot.record;
-    let has_tags = |tags: &String| tags.split(',').all(|tag| record.tags.iter().any(|has| has == tag));
-    arguments.source.as_ref().is_none_or(|source| record.source == *source)
-        && arguments.host.as_ref().is_none_or(|host| record.host == *host)
-        && (arguments.tag.is_empty() || arguments.tag.iter().any(has_tags))
-        && (arguments.user.is_empty() || !homes(snapshot, arguments).is_empty())
-}
-
-fn homes<'s>(snapshot: &'s Snapshot, arguments: &SnapshotsArguments) -> Vec<&'s HomeRecord> {
-    let users = &arguments.user;
-    let is_wanted =
-        |home: &&HomeRecord| users.is_empty() || users.iter().any(|user| user.as_bytes() == home.user);
-    snapshot.record.homes.iter().filter(is_wanted).collect()
+fn homes<'s>(snapshot: &'s Snapshot, filter: &Filter) -> Vec<&'s HomeRecord> {
+    snapshot.record.homes.iter().filter(|home| filter.accepts_user(&home.user)).collect()
 }
 
 fn header(arguments: &SnapshotsArguments) -> Vec<(&'static str, Align)> {
@@ -139,9 +113,9 @@ fn header(arguments: &SnapshotsArguments) -> Vec<(&'static str, Align)> {
     header
 }
 
-fn row(snapshot: &Snapshot, arguments: &SnapshotsArguments) -> Vec<String> {
+fn row(snapshot: &Snapshot, arguments: &SnapshotsArguments, filter: &Filter) -> Vec<String> {
     let record = &snapshot.record;
-    let homes = homes(snapshot, arguments);
+    let homes = homes(snapshot, filter);
     let sum = |of: fn(&HomeRecord) -> u64| homes.iter().map(|home| of(home)).fold(0, u64::saturating_add);
     let mut row = vec![
         record.id.short_hex(),
@@ -225,7 +199,8 @@ mod tests {
             snapshot(0x12, "b", &["x", "y"], &["ann", "bob"]),
             snapshot(0x22, "a", &[], &["bob"]),
         ];
-        select(all, arguments).unwrap().iter().map(|s| s.record.id.0[0]).collect()
+        let found = select(&all, arguments, &arguments.filter.filter(), Timestamp::now()).unwrap();
+        found.iter().map(|s| s.record.id.0[0]).collect()
     }
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -237,19 +212,17 @@ mod tests {
         let none = SnapshotsArguments::default;
         assert_eq!(selected(&none()), [0x11, 0x12, 0x22]);
         assert_eq!(selected(&SnapshotsArguments { ids: texts(&["22", "11"]), ..none() }), [0x11, 0x22]);
-        assert_eq!(selected(&SnapshotsArguments { user: texts(&["bob"]), ..none() }), [0x12, 0x22]);
-        assert_eq!(selected(&SnapshotsArguments { source: Some("a".into()), ..none() }), [0x11, 0x22]);
-        assert_eq!(selected(&SnapshotsArguments { host: Some("b".into()), ..none() }), [0x12]);
-        assert_eq!(selected(&SnapshotsArguments { tag: texts(&["x,y"]), ..none() }), [0x12]);
-        assert_eq!(selected(&SnapshotsArguments { tag: texts(&["y", "x"]), ..none() }), [0x11, 0x12]);
+        let by = FilterArguments::default;
+        let cases = [
+            (FilterArguments { user: vec!["bob".into()], ..by() }, &[0x12, 0x22][..]),
+            (FilterArguments { source: texts(&["a"]), ..by() }, &[0x11, 0x22]),
+            (FilterArguments { host: texts(&["b"]), ..by() }, &[0x12]),
+            (FilterArguments { tag: texts(&["x,y"]), ..by() }, &[0x12]),
+            (FilterArguments { tag: texts(&["y", "x"]), ..by() }, &[0x11, 0x12]),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(selected(&SnapshotsArguments { filter, ..none() }), expected);
+        }
         assert_eq!(selected(&SnapshotsArguments { latest: Some(1), ..none() }), [0x12, 0x22]);
-    }
-
-    #[test]
-    fn an_id_must_be_one_snapshots() {
-        let all = [snapshot(0x11, "a", &[], &[]), snapshot(0x12, "a", &[], &[])];
-        assert!(matches!(find(&all, "1"), Err(CliError::Ambiguous { .. })));
-        assert!(matches!(find(&all, "3"), Err(CliError::Unknown { .. })));
-        assert_eq!(find(&all, "12").unwrap().record.id.0[0], 0x12);
     }
 }

@@ -371,18 +371,13 @@ impl<'a> Planner<'a> {
             at = self.directories[directory].parent;
         }
         for index in missing.into_iter().rev() {
-            self.tell(
-                Action::Create,
-                self.directories[index].parent,
-                &self.directories[index].entry,
-                visit,
-                report,
-            );
+            // The target itself is there, or was made when it was opened; only a dry run meets one that is not.
+            let Some(parent) = self.directories[index].parent else { continue };
+            self.tell(Action::Create, Some(parent), &self.directories[index].entry, visit, report);
             if self.context.options.dry_run {
                 self.directories[index].made = Some(Made::Created);
                 continue;
             }
-            let Some(parent) = self.directories[index].parent else { continue };
             let name = self.directories[index].entry.name.clone();
             let place = self.open(parent)?;
             if self.may_clear() && place.open_directory(&name).is_err() {

@@ -69,6 +69,20 @@ impl RestoreReport {
         !self.problems.iter().any(|p| p.kind.is_loss())
     }
 
+    /// Adds what another restore came to.
+    pub fn add(&mut self, other: Self) {
+        self.trees += other.trees;
+        self.restored += other.restored;
+        self.directories += other.directories;
+        self.bytes += other.bytes;
+        self.unchanged += other.unchanged;
+        self.kept += other.kept;
+        self.deleted += other.deleted;
+        self.verified += other.verified;
+        self.problems.extend(other.problems);
+        self.owner_notes.extend(other.owner_notes);
+    }
+
     pub(super) fn count(&mut self, change: &Change<'_>) {
         match change.action {
             Action::Create | Action::Replace if change.is_directory => self.directories += 1,

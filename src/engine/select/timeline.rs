@@ -11,7 +11,7 @@ use crate::repo::Snapshot;
 /// All snapshots, newest first, with the time that counts for each: its date, but not after `now`,
 /// and before every snapshot that names it as a parent. So one dated by a clock that went ahead
 /// doesn't stay the newest until the clocks catch up.
-pub(in crate::engine) fn newest_first(snapshots: &[Snapshot], now: Timestamp) -> Vec<(Timestamp, &Snapshot)> {
+pub fn newest_first(snapshots: &[Snapshot], now: Timestamp) -> Vec<(Timestamp, &Snapshot)> {
     let mut times: Vec<Timestamp> = snapshots.iter().map(|s| s.time().min(now)).collect();
     let by_hash: HashMap<Hash, usize> = snapshots.iter().enumerate().map(|(n, s)| (s.hash, n)).collect();
     let parents = |n: usize| snapshots[n].record.parents.iter().filter_map(|hash| by_hash.get(hash).copied());

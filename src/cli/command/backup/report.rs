@@ -4,23 +4,20 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::json::{HomeObject, lossy, raw, rfc3339};
-use crate::cli::output::{Output, Verbosity, complain};
+use crate::cli::json::{HomeObject, rfc3339};
+use crate::cli::output::{Output, Verbosity};
+use crate::cli::problems;
 use crate::cli::table::{self, Align};
 use crate::cli::text::{self, count};
-use crate::engine::Problem;
 use crate::engine::backup::{BackupReport, HomeReport, Outcome};
 use crate::format::Attention;
-
-/// So many problems are printed unless all are asked for.
-const PROBLEMS_SHOWN: usize = 20;
 
 /// Tells all of it.
 pub fn tell(output: &Output, report: &BackupReport) {
     if output.is_json() {
         return tell_programs(output, report);
     }
-    tell_problems(output, &report.problems);
+    problems::tell(output, &report.problems);
     for error in &report.damaged {
         let error = text::chain(error);
         output.warn(&format!("{error}. Snapshots that need it are damaged; others are not"));
@@ -31,20 +28,6 @@ pub fn tell(output: &Output, report: &BackupReport) {
     }
     if !output.is_quiet() {
         output.line(&Summary::of(report).line(report));
-    }
-}
-
-fn tell_problems(output: &Output, problems: &[Problem]) {
-    // When only problems are to be said, a note about something intended is none.
-    let wanted = |problem: &&Problem| !output.is_quiet() || problem.kind.is_loss();
-    let wanted: Vec<_> = problems.iter().filter(wanted).collect();
-    let shown = if output.verbosity == Verbosity::Verbose { wanted.len() } else { PROBLEMS_SHOWN };
-    for problem in wanted.iter().take(shown) {
-        let place = text::place(&problem.user, &problem.path);
-        complain(&format!("homekeep: {place}: {}", text::safe(&problem.kind.to_string())));
-    }
-    if let Some(more) = wanted.len().checked_sub(shown).filter(|more| *more > 0) {
-        complain(&format!("homekeep: and {more} more; --verbose shows all"));
     }
 }
 
@@ -206,20 +189,6 @@ impl Summary {
 }
 
 #[derive(Serialize)]
-struct ProblemObject {
-    /// `error`, or `note` for what is intended or harmless.
-    message_type: &'static str,
-    user: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_bytes: Option<String>,
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_bytes: Option<String>,
-    code: &'static str,
-    message: String,
-}
-
-#[derive(Serialize)]
 struct DamagedObject {
     message_type: &'static str,
     code: &'static str,
@@ -238,17 +207,7 @@ struct HomeEnd {
 }
 
 fn tell_programs(output: &Output, report: &BackupReport) {
-    for problem in &report.problems {
-        output.object(&ProblemObject {
-            message_type: if problem.kind.is_loss() { "error" } else { "note" },
-            user: lossy(&problem.user),
-            user_bytes: raw(&problem.user),
-            path: lossy(&problem.path),
-            path_bytes: raw(&problem.path),
-            code: problem.kind.code(),
-            message: problem.kind.to_string(),
-        });
-    }
+    problems::tell_programs(output, &report.problems);
     for error in &report.damaged {
         output.object(&DamagedObject {
             message_type: "error",

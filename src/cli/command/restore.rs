@@ -1,0 +1,69 @@
+//! `restore`: from the command line to homes that are back, and what is told about it.
+
+mod arguments;
+mod changes;
+mod options;
+mod report;
+mod sources;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use arguments::RestoreArguments;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::progress::Progress;
+use crate::cli::synced::Synced;
+use crate::engine::Meter;
+use crate::engine::restore::{RestoreOptions, RestoreReport, restore};
+use crate::repo::Repository;
+use changes::Changes;
+use report::Outcome;
+use sources::Sources;
+
+/// Brings back what is asked for.
+pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliError> {
+    let started = Instant::now();
+    let options = options::options(context, arguments)?;
+    let synced = Synced::open(context)?;
+    let sources = Sources::find(&synced, arguments)?;
+    let options = RestoreOptions { target: sources.target(arguments), ..options };
+    sources.tell(&context.output, &options);
+    sources.tell_of_owners(context, &options);
+    let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));
+    sources.expect(&meter, &options);
+    let mut changes = Changes::new(&context.output, &sources, options.dry_run);
+    // Lines and a bar would overwrite each other.
+    let progress = (!changes.are_listed()).then(|| Progress::start(context, "restoring", &meter));
+    let result = apply(&synced.repository, &sources, &options, &meter, &mut changes);
+    progress.into_iter().for_each(Progress::finish);
+    let outcome = Outcome {
+        report: result?,
+        kept_newer: changes.kept_newer(),
+        homes_missing: sources.missing(),
+        damaged: synced.damaged,
+        snapshots: sources.snapshots(),
+        is_dry_run: options.dry_run,
+        elapsed: started.elapsed(),
+    };
+    report::tell(&context.output, &outcome);
+    Ok(outcome.exit())
+}
+
+/// Each logical machine has an index of its own, so each is a restore of its own.
+fn apply(
+    repository: &Repository,
+    sources: &Sources<'_>,
+    options: &RestoreOptions,
+    meter: &Meter,
+    changes: &mut Changes<'_>,
+) -> Result<RestoreReport, CliError> {
+    let mut report = RestoreReport::default();
+    for (machine, trees) in sources.by_machine() {
+        let options = RestoreOptions { source: machine.to_owned(), ..options.clone() };
+        report.add(restore(repository, &trees, &options, meter, &mut |change| changes.tell(change))?);
+    }
+    Ok(report)
+}

@@ -1,0 +1,138 @@
+//! What `restore` takes. Knows spellings, not what they come to.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+use crate::cli::choose::FilterArguments;
+use crate::cli::config::Overwrite as Configured;
+use crate::engine::restore::Overwrite;
+use crate::files::metadata::SetuidPolicy;
+
+/// Bring homes, directories or files back
+///
+/// `restore ID --target DIR` makes DIR/USER for each home; `restore ID:USER[/path] --target DIR` puts the
+/// contents into DIR; --in-place puts everything where it was. `latest` means, for each home, the newest state
+/// that really holds it: one in which it was missing or had shrunk, as on a machine that was just set up, is
+/// passed over. Nothing is deleted without --delete, and a restore that was interrupted goes on where it ended
+/// when it is run again.
+#[derive(Debug, Default, Args)]
+#[command(group(ArgGroup::new("where").required(true).args(["target", "in_place"])))]
+pub struct RestoreArguments {
+    /// What to bring back: `latest`, `latest~2`, an id or its beginning, or a time (`@yesterday`,
+    /// `@2026-11-20T10:00`, `@2h ago`), with `:USER` or `:USER/path` for a part of it [default: latest]
+    #[arg(value_name = "SPEC[:USER[/path]]")]
+    pub spec: Option<OsString>,
+    /// Bring it back into this directory, which is made if it is missing
+    #[arg(short, long, value_name = "DIR")]
+    pub target: Option<PathBuf>,
+    /// Bring it back where it was
+    #[arg(long)]
+    pub in_place: bool,
+    /// Which snapshots count.
+    #[command(flatten)]
+    pub filter: FilterArguments,
+    /// How it is brought back.
+    #[command(flatten)]
+    pub how: HowArguments,
+    /// Only what matches (repeatable; the syntax of --exclude)
+    #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub include: Vec<String>,
+    /// Nothing that matches, a line as in a .gitignore file (repeatable)
+    #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub exclude: Vec<String>,
+}
+
+/// How a tree is brought back.
+#[derive(Debug, Default, Args)]
+pub struct HowArguments {
+    /// What to do with a file that is there and differs [default: replace it, unless it was modified after the
+    /// snapshot was taken]
+    #[arg(long, value_name = "WHEN")]
+    pub overwrite: Option<OverwriteArgument>,
+    /// Remove what stands in the restored directories and is not in the snapshot
+    #[arg(long)]
+    pub delete: bool,
+    /// Tell what would change, a line for each change, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Read every file back afterwards and compare it with the snapshot
+    #[arg(long)]
+    pub verify: bool,
+    /// Give what belonged to OLD to NEW: names or numbers, @ before a group (repeatable)
+    #[arg(long, value_name = "OLD=NEW", value_delimiter = ',')]
+    pub owner_map: Vec<String>,
+    /// Go by the numbers of owners, not by their names
+    #[arg(long, visible_alias = "numeric-owner")]
+    pub numeric_ids: bool,
+    /// Everything belongs to whoever runs this, as it does without root anyway
+    #[arg(long)]
+    pub no_owner: bool,
+    /// Bring setuid and setgid bits back on files of others than the home's owner too
+    #[arg(long, value_name = "WHEN")]
+    pub setuid: Option<SetuidArgument>,
+    /// Bring device files back
+    #[arg(long)]
+    pub devices: bool,
+    /// Threads that write [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// What to do with a file that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OverwriteArgument {
+    /// Replace what differs, but keep what was modified after the snapshot was taken
+    UnlessModified,
+    /// Replace everything
+    Always,
+    /// Replace what differs in kind, size or modification time
+    IfChanged,
+    /// Replace what is older than the snapshot's
+    IfNewer,
+    /// Keep everything
+    Never,
+}
+
+/// Which setuid bits come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SetuidArgument {
+    /// Those that the home's owner could have set
+    Own,
+    /// All of them: whoever can write snapshots is trusted like root
+    Always,
+}
+
+impl From<OverwriteArgument> for Overwrite {
+    fn from(argument: OverwriteArgument) -> Self {
+        match argument {
+            OverwriteArgument::UnlessModified => Self::UnlessModifiedSince,
+            OverwriteArgument::Always => Self::Always,
+            OverwriteArgument::IfChanged => Self::IfChanged,
+            OverwriteArgument::IfNewer => Self::IfNewer,
+            OverwriteArgument::Never => Self::Never,
+        }
+    }
+}
+
+impl From<Configured> for OverwriteArgument {
+    fn from(configured: Configured) -> Self {
+        match configured {
+            Configured::Always => Self::Always,
+            Configured::IfChanged => Self::IfChanged,
+            Configured::IfNewer => Self::IfNewer,
+            Configured::Never => Self::Never,
+        }
+    }
+}
+
+impl From<SetuidArgument> for SetuidPolicy {
+    fn from(argument: SetuidArgument) -> Self {
+        match argument {
+            SetuidArgument::Own => Self::OwnFiles,
+            SetuidArgument::Always => Self::Always,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The repository with its index brought up to date: what every command begins with that looks into
+//! snapshots. Knows no snapshot spec and nothing of what is done next.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::config::Progress as When;
+use super::context::{Context, is_watched};
+use super::error::CliError;
+use super::exit::Exit;
+use super::open;
+use super::text;
+use crate::repo::{Repository, Snapshot};
+
+/// Fewer objects than these are read before anyone wonders.
+const WORTH_TELLING: usize = 32;
+
+/// A repository whose snapshots are known.
+pub struct Synced {
+    /// It.
+    pub repository: Repository,
+    /// Its snapshots, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// Objects that cannot be read; what needs them cannot be had.
+    pub damaged: usize,
+}
+
+impl Synced {
+    /// Opens the repository and reads what its index lacks. Damage is told as warnings.
+    pub fn open(context: &Context) -> Result<Self, CliError> {
+        let mut repository = open::open(context)?;
+        let mut display = Display::new(context);
+        let report = repository.sync(&mut |done, total| display.update(done, total))?;
+        display.clear();
+        report.damaged.iter().for_each(|error| context.output.warn(&text::chain(error)));
+        let snapshots = repository.snapshots()?;
+        Ok(Self { repository, snapshots, damaged: report.damaged.len() })
+    }
+
+    /// The exit code of a command that found nothing wrong itself.
+    pub fn exit(&self) -> Exit {
+        if self.damaged == 0 { Exit::Done } else { Exit::Problems }
+    }
+}
+
+/// Says that an index is being built, where that takes a while.
+struct Display<'c> {
+    context: &'c Context,
+    bar: ProgressBar,
+    is_told: bool,
+}
+
+impl<'c> Display<'c> {
+    fn new(context: &'c Context) -> Self {
+        let output = &context.output;
+        let is_bar =
+            is_watched() && context.progress != When::Never && !output.is_quiet() && !output.is_json();
+        let bar = match is_bar {
+            true => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
+            false => ProgressBar::hidden(),
+        };
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:24} {pos} of {len} objects") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self { context, bar, is_told: false }
+    }
+
+    fn update(&mut self, done: usize, total: usize) {
+        if total < WORTH_TELLING {
+            return;
+        }
+        if self.bar.is_hidden() && !self.is_told {
+            self.context.output.note(&format!("building the local index from {total} objects"));
+        }
+        self.is_told = true;
+        self.bar.set_prefix("building the local index");
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
