@@ -18,7 +18,7 @@ use crate::files::owners::{Ids, Owners, resolve};
 use crate::files::place::{Found, IfMissing, Kind, Made, Place, PlaceError, Placement};
 use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
-use crate::format::{Entry, EntryKind, Extent, TreeObject};
+use crate::format::{Entry, EntryKind, Extent, TreeObject, flags};
 use crate::index::Location;
 use crate::repo::{Reader, RepoError};
 
@@ -424,6 +424,11 @@ impl<'a> Planner<'a> {
         {
             let kind = ProblemKind::Unrestored("device files come back only with --devices".into());
             report.problems.push(self.problem(parent, &entry.name, kind));
+            return Ok(());
+        }
+        // Its content was never read: what stands in its place must not be replaced by nothing.
+        if entry.attributes.flags & flags::FOREIGN_LINK != 0 {
+            report.problems.push(self.problem(parent, &entry.name, ProblemKind::ForeignLink));
             return Ok(());
         }
         if let Some(vault) = &entry.attributes.vault {
