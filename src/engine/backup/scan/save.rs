@@ -81,13 +81,11 @@ impl<'a> Walker<'a> {
 
     /// Works until the queue is empty.
     pub fn run(mut self, queue: &Queue) -> Result<(), BackupError> {
-        while let Some(directory) = queue.next() {
+        while let Some((directory, _at_work)) = queue.next() {
             let result = match self.scan.meter.is_interrupted() {
                 true => Err(BackupError::Interrupted),
                 false => self.visit(&directory, queue),
             };
-            drop(directory);
-            queue.done();
             if let Err(error) = result {
                 queue.stop();
                 return Err(error);
