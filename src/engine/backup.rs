@@ -244,6 +244,7 @@ fn known_home(
     }
     Ok(home)
 }
+        home.previous_s = (snapshot.record.time_ms / 1000, snapshot.record.finished_ms / 1000);
 
 /// One record for each home that was walked, could not be opened, or is missing.
 fn home_records(

@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::directory::{Child, Directory, Outcome, Visit};
-use super::{Queue, Recent, Scan, lock};
+use super::{Home, Queue, RACY_S, Recent, Scan, lock};
 use crate::engine::backup::BackupError;
 use crate::engine::backup::file::{FileSaver, SaveError};
 use crate::engine::backup::prior::Prior;
@@ -29,8 +29,6 @@ use crate::repo::{Reader, RepoError, Repository, WriteSession, Writer};
 
 /// A file that changes while it is read is read so often before it is saved as it is.
 const ATTEMPTS: usize = 3;
-/// Times closer than this to the run are not trusted to change with the next write.
-const RACY_S: i64 = 2;
 /// Read of a file that may mark its directory.
 const MARKER_LEN: usize = 4 << 10;
 
@@ -351,7 +349,8 @@ impl<'a> Walker<'a> {
             if self.belongs_to_database(listed, &copied) {
                 continue;
             }
-            if let Some((signature, entry)) = self.known_entry(listed, known, handle, &names) {
+            if let Some((signature, entry)) = self.known_entry(&directory.home, listed, known, handle, &names)
+            {
                 listing.push(signature, entry, &mut self.session)?;
                 continue;
             }
@@ -429,6 +428,7 @@ impl<'a> Walker<'a> {
     /// What is known of an entry, if it still holds.
     fn known_entry(
         &self,
+        home: &Home,
         listed: &Listed,
         known: Option<(Option<Signature>, Entry)>,
         handle: &OwnedFd,
@@ -445,7 +445,10 @@ impl<'a> Walker<'a> {
         }
         match signature {
             Some(signature) => (signature == Signature::of(stat)).then_some((signature, entry)),
-            None if stat.kind.is_file() && entry.attributes.flags == 0 => {
+            None if stat.kind.is_file()
+                && entry.attributes.flags == 0
+                && !home.is_recent_in_previous(stat.mtime.0) =>
+            {
                 let xattrs = xattrs_at(handle, name).ok()?;
                 let attributes =
                     Attributes { xattrs, link_group: self.link_group(stat), ..Attributes::default() };
