@@ -48,6 +48,21 @@ impl Repository {
     /// new, and of the segments they need. Costs one listing when nothing is new. `progress` is told
     /// how many of how many objects were read.
     pub fn sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
+        match self.try_sync(progress) {
+            Err(RepoError::Index(error)) if error.is_damage() => {
+                self.forget_index()?;
+                self.try_sync(progress)
+            }
+            result => result,
+        }
+    }
+
+    /// Drops what the local index knows of the store; [`Repository::sync`] finds it out again.
+    pub fn forget_index(&mut self) -> Result<(), RepoError> {
+        Ok(self.catalog.reset()?)
+    }
+
+    fn try_sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         let mut report = SyncReport::default();
         let listed = self.listed_commits()?;
         let known: HashMap<Hash, ObjectName> =
