@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module for each subject.
 
+mod cheap;
 mod live_sqlite;
 mod restoring;
 mod roundtrip;
