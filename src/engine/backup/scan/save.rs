@@ -149,8 +149,9 @@ impl<'a> Walker<'a> {
             visit.seen =
                 self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
         }
-        visit.is_same =
-            visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest) && !visit.is_incomplete;
+        visit.is_same = visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest)
+            && !visit.is_incomplete
+            && !self.scan.options.verify_unchanged;
         let children = self.children(directory, &mut visit, &scope)?;
         if visit.is_same && children.is_empty() {
             visit.entries = Vec::new();
