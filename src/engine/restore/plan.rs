@@ -18,7 +18,7 @@ use crate::files::owners::{Ids, Owners, resolve};
 use crate::files::place::{Found, IfMissing, Kind, Made, Place, PlaceError, Placement};
 use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
-use crate::format::{Entry, EntryKind, Extent, TreeObject};
+use crate::format::{Entry, EntryKind, Extent, TreeObject, flags};
 use crate::index::Location;
 use crate::repo::{Reader, RepoError};
 
@@ -451,6 +451,10 @@ impl<'a> Planner<'a> {
             if let (Some(place), false) = (&place, options.dry_run) {
                 self.clear(parent, place, &entry.name, report);
             }
+        if entry.attributes.flags & flags::FOREIGN_LINK != 0 {
+            report.problems.push(self.problem(parent, &entry.name, ProblemKind::ForeignLink));
+            return Ok(());
+        }
             action = Action::Replace;
         }
         self.tell(action, Some(parent), &entry, visit, report);

@@ -515,7 +515,7 @@ impl<'a> Walker<'a> {
             home.problem(directory.path_of(name), ProblemKind::ForeignLink);
             let attributes = Attributes { flags: flags::FOREIGN_LINK, ..Attributes::default() };
             let entry = self.entry(name, stat, EntryKind::File(Content::default()), attributes);
-            return Ok(Some((self.signature(stat), entry)));
+            return Ok(Some((Signature::NONE, entry)));
         }
         let link = (stat.device, stat.inode, stat.ctime_ns());
         let linked = if stat.links > 1 { lock(&home.linked).get(&link).cloned() } else { None };
