@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::{RepoError, Repository};
 use crate::codec::{Hash, SnapshotId};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, SnapshotRecord, Toc, Trailer};
-use crate::store::StoreError;
 
 /// Read of a segment's end at first; most tables of contents with their trees fit.
 const TAIL_LEN: usize = 256 << 10;
@@ -219,9 +218,5 @@ fn damaged(name: &ObjectName, reason: &str) -> RepoError {
 
 /// A damaged object is reported and others go on; a store that does not answer ends the run.
 fn damage(error: RepoError) -> Result<RepoError, RepoError> {
-    match error {
-        RepoError::Segment { .. } | RepoError::Damaged { .. } | RepoError::Format { .. } => Ok(error),
-        RepoError::Store(StoreError::NotFound { .. } | StoreError::Short { .. }) => Ok(error),
-        _ => Err(error),
-    }
+    if error.is_damage() { Ok(error) } else { Err(error) }
 }

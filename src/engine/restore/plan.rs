@@ -232,15 +232,35 @@ impl<'a> Planner<'a> {
             if self.context.meter.is_interrupted() {
                 return Err(RestoreError::Interrupted);
             }
-            match step {
-                Step::Enter(index) => self.enter(index, visit, report)?,
-                Step::Page(index, place, page) => self.page(index, &place, &page, visit, report)?,
+            let (index, done) = match step {
+                Step::Enter(index) => (index, self.enter(index, visit, report)),
+                Step::Page(index, place, page) => (index, self.page(index, &place, &page, visit, report)),
+            };
+            if let Err(error) = done {
+                self.directory_failed(index, error, report)?;
             }
             if self.jobs.len() >= portion {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// A directory whose listing is damaged, or that somebody exchanged meanwhile, costs what is in it and
+    /// nothing else; any other error ends the restore.
+    fn directory_failed(
+        &self,
+        index: usize,
+        error: RestoreError,
+        report: &mut RestoreReport,
+    ) -> Result<(), RestoreError> {
+        let why = match error {
+            RestoreError::Target { source, .. } => unless_full(source)?,
+            RestoreError::Repository(error) if error.is_damage() => chain(&error),
+            error => return Err(error),
+        };
+        report.problems.push(self.problem(index, b"", ProblemKind::Unrestored(why)));
+        Ok(())
     }
 
     /// Opens a directory and queues the pages of its listing.
@@ -431,6 +451,10 @@ impl<'a> Planner<'a> {
             report.problems.push(self.problem(parent, &entry.name, kind));
             return Ok(());
         }
+        if entry.attributes.flags & flags::FOREIGN_LINK != 0 {
+            report.problems.push(self.problem(parent, &entry.name, ProblemKind::ForeignLink));
+            return Ok(());
+        }
         if let Some(vault) = &entry.attributes.vault {
             let kind = ProblemKind::Unrestored(format!("its content is in the vault, item {:?}", vault.item));
             report.problems.push(self.problem(parent, &entry.name, kind));
@@ -451,10 +475,6 @@ impl<'a> Planner<'a> {
             if let (Some(place), false) = (&place, options.dry_run) {
                 self.clear(parent, place, &entry.name, report);
             }
-        if entry.attributes.flags & flags::FOREIGN_LINK != 0 {
-            report.problems.push(self.problem(parent, &entry.name, ProblemKind::ForeignLink));
-            return Ok(());
-        }
             action = Action::Replace;
         }
         self.tell(action, Some(parent), &entry, visit, report);
