@@ -264,6 +264,16 @@ fn a_file_that_changed_about_now_is_read_again_until_it_is_old() {
 }
 
 #[test]
+fn every_file_is_read_when_that_is_asked_for() {
+    let (watched, _) = settled();
+    let files = watched.backup().0.homes[0].record.files;
+    let report = watched.site.backup_with(|options| options.verify_unchanged = true);
+    // Two of them are names of one file.
+    assert_eq!(files_read(&report), files - 1);
+    assert_costs_nothing(&watched);
+}
+
+#[test]
 fn a_renamed_directory_is_not_read_again() {
     let (watched, home) = settled();
     fs::rename(home.join("work"), home.join("empty/moved")).unwrap();

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module for each subject.
 
 mod cheap;
+mod hostile;
 mod live_sqlite;
 mod restoring;
 mod roundtrip;
