@@ -232,15 +232,35 @@ impl<'a> Planner<'a> {
             if self.context.meter.is_interrupted() {
                 return Err(RestoreError::Interrupted);
             }
-            match step {
-                Step::Enter(index) => self.enter(index, visit, report)?,
-                Step::Page(index, place, page) => self.page(index, &place, &page, visit, report)?,
+            let (index, done) = match step {
+                Step::Enter(index) => (index, self.enter(index, visit, report)),
+                Step::Page(index, place, page) => (index, self.page(index, &place, &page, visit, report)),
+            };
+            if let Err(error) = done {
+                self.directory_failed(index, error, report)?;
             }
             if self.jobs.len() >= portion {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// A directory whose listing is damaged, or that somebody exchanged meanwhile, costs what is in it and
+    /// nothing else; any other error ends the restore.
+    fn directory_failed(
+        &self,
+        index: usize,
+        error: RestoreError,
+        report: &mut RestoreReport,
+    ) -> Result<(), RestoreError> {
+        let why = match error {
+            RestoreError::Target { source, .. } => unless_full(source)?,
+            RestoreError::Repository(error) if error.is_damage() => chain(&error),
+            error => return Err(error),
+        };
+        report.problems.push(self.problem(index, b"", ProblemKind::Unrestored(why)));
+        Ok(())
     }
 
     /// Opens a directory and queues the pages of its listing.
