@@ -219,6 +219,7 @@ mod tests {
             parents: vec![],
             gc_seen: vec![],
             deps: vec![],
+            hints: vec![],
         }
     }
 

@@ -476,7 +476,7 @@ impl<'a> Walker<'a> {
         }
         match signature {
             Some(signature) => (signature == Signature::of(stat)).then_some((signature, entry)),
-            None if stat.kind.is_file() && entry.attributes.flags == 0 => {
+            None if stat.kind.is_file() && entry.attributes.critical_flags() == 0 => {
                 let xattrs = xattrs_at(handle, name).ok()?;
                 let attributes =
                     Attributes { xattrs, link_group: self.link_group(stat), ..Attributes::default() };
