@@ -12,6 +12,7 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::find::QueryError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
@@ -92,6 +93,15 @@ pub enum CliError {
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// What to search for.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// Bytes that are no text were to go to a terminal.
+    #[error("this is no text, and standard output is a terminal")]
+    Terminal,
+    /// Whoever read the bytes closed the pipe before all were written.
+    #[error("the output was closed before all was written")]
+    PipeClosed,
     /// The results cannot be written.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
@@ -118,7 +128,8 @@ impl CliError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Config(_) => Exit::Usage,
+            Self::Usage(_) | Self::Config(_) | Self::Query(_) | Self::Terminal => Exit::Usage,
+            Self::PipeClosed => Exit::PipeClosed,
             Self::Secret(_) => Exit::NoKey,
             Self::Headless(_) => Exit::Damaged,
             Self::OtherProgram(_) => Exit::Foreign,
@@ -161,6 +172,10 @@ impl CliError {
                 Some("`homekeep backup` takes one")
             }
             Self::Select(SelectError::Ambiguous { .. }) => Some("give more digits"),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Some("--force writes over it")
+            }
+            Self::Terminal => Some("name a file with -o, or use --force"),
             Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
@@ -180,7 +195,10 @@ impl CliError {
 
     /// Says the error, with its causes, once.
     pub fn report(&self, format: Format) {
-        say(format, self.exit(), &text::chain(self), self.hint());
+        // Whoever closed the pipe knows; `cat` says nothing either.
+        if !matches!(self, Self::PipeClosed) {
+            say(format, self.exit(), &text::chain(self), self.hint());
+        }
     }
 }
 

@@ -28,11 +28,13 @@ pub enum Exit {
     Newer = 16,
     /// Someone asked to stop.
     Interrupted = 130,
+    /// Nobody read the output to its end.
+    PipeClosed = 141,
 }
 
 impl Exit {
     /// All of them, by code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -45,6 +47,7 @@ impl Exit {
         Self::Foreign,
         Self::Newer,
         Self::Interrupted,
+        Self::PipeClosed,
     ];
 
     /// The number that the shell sees.
@@ -69,6 +72,7 @@ impl Exit {
             Self::Foreign => "an object belongs to another repository, or to another program",
             Self::Newer => "the repository needs a newer homekeep",
             Self::Interrupted => "interrupted by a signal",
+            Self::PipeClosed => "whoever read the output of `dump` stopped before its end",
         }
     }
 

@@ -1,7 +1,8 @@
 //! The objects that several commands answer with in JSON. Names and meanings are stable: fields are
-//! added, never changed. docs/scripting.md describes them.
+//! added, never changed. docs/json.md describes them.
 
 pub mod home;
+pub mod node;
 
 use jiff::Timestamp;
 use serde::Serialize;

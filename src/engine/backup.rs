@@ -29,7 +29,7 @@ use crate::files::walk::Stat;
 use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
 use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
-use crate::repo::{Finished, Repository, WriteTarget, WriterOptions};
+use crate::repo::{Finished, RepoError, Repository, WriteTarget, WriterOptions};
 use history::History;
 use homes::FoundHome;
 use scan::{Home, Scan, lock};
@@ -91,7 +91,14 @@ pub fn backup(
     match attempt(repository, options, meter) {
         // The index named a tree that the repository lacks: nothing it says of these homes counts.
         Err(BackupError::StaleIndex) => {
-            std::fs::remove_file(repository.cache().join("seen.sqlite")).ok();
+            Seen::remove(repository.cache())?;
+            attempt(repository, options, meter)
+        }
+        Err(BackupError::Index(error) | BackupError::Repository(RepoError::Index(error)))
+            if error.is_damage() =>
+        {
+            Seen::remove(repository.cache())?;
+            repository.forget_index()?;
             attempt(repository, options, meter)
         }
         result => result,
@@ -195,7 +202,7 @@ fn commit(
 /// when it looks again after the commit, and does not call the snapshot saved.
 fn refuse_unknown_maintenance(repository: &Repository) -> Result<Vec<String>, BackupError> {
     match repository.gc_records()?.into_iter().next() {
-        Some(record) => Err(crate::repo::RepoError::Maintained(record).into()),
+        Some(record) => Err(RepoError::Maintained(record).into()),
         None => Ok(Vec::new()),
     }
 }
@@ -273,6 +280,7 @@ fn known_home(
     // Rows say nothing where a file system got another device number; the last tree still does.
     if let Some((snapshot, record)) = history.holding(&home.user) {
         home.previous_base = Some(snapshot.hash);
+        home.previous_s = (snapshot.record.time_ms / 1000, snapshot.record.finished_ms / 1000);
         home.previous = record.root.as_ref().and_then(|root| match root.kind {
             EntryKind::Directory(tree) => Some(tree),
             _ => None,

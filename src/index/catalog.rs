@@ -291,6 +291,11 @@ impl CatalogWriter {
         &self.0
     }
 
+    /// Forgets everything, and begins with a new database.
+    pub fn reset(&mut self) -> Result<(), IndexError> {
+        self.0.0.recreate(&SCHEMA)
+    }
+
     /// Adds a segment that is whole in the store, in one transaction. Adding it again changes nothing.
     pub fn add_segment(
         &mut self,

@@ -33,6 +33,20 @@ pub enum IndexError {
 /// Memory for pages, per connection; a run has about ten of them.
 const CACHE_KIB: i32 = 2048;
 
+impl IndexError {
+    /// Whether the database itself is at fault, and another one would do.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::SchemaChanged)
+            ),
+            Self::Folder { .. } => false,
+        }
+    }
+}
+
 /// A schema with the version that `user_version` must show. There are no migrations: the index can be rebuilt.
 pub(super) struct Schema {
     pub version: i32,
@@ -49,8 +63,8 @@ impl Database {
     /// Opens or creates. A database that is damaged or of another version is thrown away: it is a cache.
     pub fn open(path: &Path, schema: &Schema) -> Result<Self, IndexError> {
         match Self::try_open(path, schema) {
-            Err(error) if is_damage(&error) => {
-                remove(path)?;
+            Err(error) if error.is_damage() => {
+                Self::remove(path)?;
                 Self::try_open(path, schema)
             }
             result => result,
@@ -83,6 +97,30 @@ impl Database {
         let database = Self { connection, path: self.path.clone() };
         database.configure()?;
         Ok(database)
+    }
+
+    /// Replaces the database by an empty one. No other connection to it may be open.
+    pub fn recreate(&mut self, schema: &Schema) -> Result<(), IndexError> {
+        // Closing removes the journal of that name, so it comes before there is a new one.
+        self.connection = Connection::open_in_memory().map_err(|e| self.error(e))?;
+        Self::remove(&self.path)?;
+        *self = Self::open(&self.path, schema)?;
+        Ok(())
+    }
+
+    /// Removes a database with its journal.
+    pub fn remove(path: &Path) -> Result<(), IndexError> {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let mut file = path.as_os_str().to_owned();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(IndexError::Folder { path: path.into(), source: e });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Another connection to the same database, for reading in another thread.
@@ -121,30 +159,4 @@ impl Database {
     pub fn error(&self, source: rusqlite::Error) -> IndexError {
         IndexError::Sqlite { path: self.path.clone(), source }
     }
-}
-
-fn is_damage(error: &IndexError) -> bool {
-    match error {
-        IndexError::Damaged(_) => true,
-        IndexError::Sqlite { source, .. } => matches!(
-            source.sqlite_error_code(),
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::SchemaChanged)
-        ),
-        IndexError::Folder { .. } => false,
-    }
-}
-
-/// Removes a database with its journal.
-fn remove(path: &Path) -> Result<(), IndexError> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
-        match std::fs::remove_file(&file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(IndexError::Folder { path: path.into(), source: e });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -72,6 +72,11 @@ impl Seen {
         Database::open(&folder.join("seen.sqlite"), &SCHEMA).map(Self)
     }
 
+    /// Removes the database: nothing was seen.
+    pub fn remove(folder: &Path) -> Result<(), IndexError> {
+        Database::remove(&folder.join("seen.sqlite"))
+    }
+
     /// A connection for another thread. It sees what was there when it was first asked.
     pub fn reader(&self) -> Result<Self, IndexError> {
         let reader = self.0.reader()?;

@@ -86,3 +86,16 @@ pub enum RepoError {
     #[error("the write pipeline stopped")]
     Stopped,
 }
+
+impl RepoError {
+    /// Whether some objects are at fault, so that what does not need them can go on. A store that does
+    /// not answer is no damage.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Segment { .. } | Self::Damaged { .. } | Self::Format { .. } => true,
+            Self::MissingChunk(_) | Self::MalformedTree(_) => true,
+            Self::Store(error) => matches!(error, StoreError::NotFound { .. } | StoreError::Short { .. }),
+            _ => false,
+        }
+    }
+}

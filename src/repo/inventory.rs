@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{RepoError, Repository};
 use crate::codec::{Hash, Opener, RepositoryKeys, SnapshotId};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, SnapshotRecord, Toc, Trailer};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Read of a segment's end at first; most tables of contents with their trees fit.
 const TAIL_LEN: usize = 256 << 10;
@@ -48,6 +48,21 @@ impl Repository {
     /// reads the ends of commits that are new, and of the segments they need. Costs these two listings
     /// when nothing is new. `progress` is told how many of how many objects were read.
     pub fn sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
+        match self.try_sync(progress) {
+            Err(RepoError::Index(error)) if error.is_damage() => {
+                self.forget_index()?;
+                self.try_sync(progress)
+            }
+            result => result,
+        }
+    }
+
+    /// Drops what the local index knows of the store; [`Repository::sync`] finds it out again.
+    pub fn forget_index(&mut self) -> Result<(), RepoError> {
+        Ok(self.catalog.reset()?)
+    }
+
+    fn try_sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         let mut report = SyncReport::default();
         let listed = self.listed_commits()?;
         self.forgotten = self.listed_forgotten()?;
@@ -241,11 +256,7 @@ fn damaged(name: &ObjectName, reason: &str) -> RepoError {
 
 /// A damaged object is reported and others go on; a store that does not answer ends the run.
 fn damage(error: RepoError) -> Result<RepoError, RepoError> {
-    match error {
-        RepoError::Segment { .. } | RepoError::Damaged { .. } | RepoError::Format { .. } => Ok(error),
-        RepoError::Store(StoreError::NotFound { .. } | StoreError::Short { .. }) => Ok(error),
-        _ => Err(error),
-    }
+    if error.is_damage() { Ok(error) } else { Err(error) }
 }
 
 #[cfg(test)]

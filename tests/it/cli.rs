@@ -4,7 +4,10 @@ mod answers;
 mod backup;
 mod exit_codes;
 mod keys;
+mod look;
 mod places;
+mod restore;
+mod restore_choice;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

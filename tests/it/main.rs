@@ -1,9 +1,11 @@
 //! The integration tests: one binary, a module for each subject. `architecture` holds that none is forgotten.
 
 mod architecture;
+mod cheap;
 mod cli;
 mod fixtures;
 mod fuzz_corpus;
+mod hostile;
 mod live_sqlite;
 mod manifest;
 mod reader;

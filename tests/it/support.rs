@@ -328,7 +328,7 @@ pub fn rsync_differences(from: &Path, to: &Path) -> String {
 /// A copy of a tree, made by rsync.
 pub fn copy_tree(from: &Path, to: &Path) {
     let mut rsync = Command::new("rsync");
-    rsync.args(["-aHAX", "--numeric-ids", "--modify-window=-1"]).arg(from.join("")).arg(to);
+    rsync.args(["-aHAXS", "--numeric-ids", "--modify-window=-1"]).arg(from.join("")).arg(to);
     run(rsync, "rsync");
 }
 

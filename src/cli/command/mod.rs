@@ -3,8 +3,12 @@
 mod backup;
 mod cat;
 mod completions;
+mod diff;
+mod dump;
+mod find;
 mod init;
 mod key;
+mod ls;
 mod man;
 mod restore;
 mod snapshots;
@@ -26,6 +30,14 @@ pub enum Command {
     /// List snapshots
     #[command(visible_alias = "list")]
     Snapshots(snapshots::SnapshotsArguments),
+    /// List the homes of a snapshot, or a directory in one of them
+    Ls(ls::LsArguments),
+    /// Search all snapshots, or one, for names, kinds, sizes and times
+    Find(Box<find::FindArguments>),
+    /// Show what differs between two snapshots
+    Diff(diff::DiffArguments),
+    /// Print a file of a snapshot, or a directory as a tar archive
+    Dump(dump::DumpArguments),
     /// Bring homes, directories or files back
     Restore(Box<restore::RestoreArguments>),
     /// List, add, remove and change what opens the repository
@@ -45,6 +57,10 @@ impl Command {
             Self::Init(arguments) => init::run(context, &arguments),
             Self::Backup(arguments) => backup::run(context, &arguments),
             Self::Snapshots(arguments) => snapshots::run(context, &arguments),
+            Self::Ls(arguments) => ls::run(context, &arguments),
+            Self::Find(arguments) => find::run(context, &arguments),
+            Self::Diff(arguments) => diff::run(context, &arguments),
+            Self::Dump(arguments) => dump::run(context, &arguments),
             Self::Restore(arguments) => restore::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),

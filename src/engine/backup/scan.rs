@@ -45,6 +45,8 @@ pub struct Home {
     pub seen: Option<HomeKey>,
     /// Its tree in the last snapshot, for directories that have no row.
     pub previous: Option<ChunkId>,
+    /// When that snapshot was taken: first and last second.
+    pub previous_s: (i64, i64),
     /// The commit that has what the rows speak of.
     pub seen_base: Option<Hash>,
     /// The commit that has the last tree.
@@ -69,6 +71,8 @@ pub struct Home {
     copies_ms: AtomicU64,
 }
 
+/// Times closer than this to a run are not trusted to change with the next write.
+const RACY_S: i64 = 2;
 /// What copying the live databases of one home may take in all: their owner can make each copy stall.
 const COPIES_MS: u64 = 120_000;
 /// A single one.
@@ -106,6 +110,7 @@ impl Home {
             stat,
             seen: None,
             previous: None,
+            previous_s: (0, 0),
             seen_base: None,
             previous_base: None,
             mounts: Vec::new(),
@@ -129,6 +134,13 @@ impl Home {
     /// Notes what a copy took.
     pub fn spend_on_copies(&self, time: Duration) {
         Meter::add(&self.copies_ms, time.as_millis() as u64);
+    }
+
+    /// Whether a file of this modification time, in seconds, may have changed after the last snapshot
+    /// read it, within the same tick of the file system's clock.
+    pub fn is_recent_in_previous(&self, mtime_s: i64) -> bool {
+        let (first, last) = self.previous_s;
+        (first - RACY_S..=last + RACY_S).contains(&mtime_s)
     }
 
     /// Notes a problem.

@@ -18,7 +18,7 @@ use crate::files::owners::{Ids, Owners, resolve};
 use crate::files::place::{Found, IfMissing, Kind, Made, Place, PlaceError, Placement};
 use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
-use crate::format::{Entry, EntryKind, Extent, TreeObject};
+use crate::format::{Entry, EntryKind, Extent, TreeObject, flags};
 use crate::index::Location;
 use crate::repo::{Reader, RepoError};
 
@@ -232,15 +232,35 @@ impl<'a> Planner<'a> {
             if self.context.meter.is_interrupted() {
                 return Err(RestoreError::Interrupted);
             }
-            match step {
-                Step::Enter(index) => self.enter(index, visit, report)?,
-                Step::Page(index, place, page) => self.page(index, &place, &page, visit, report)?,
+            let (index, done) = match step {
+                Step::Enter(index) => (index, self.enter(index, visit, report)),
+                Step::Page(index, place, page) => (index, self.page(index, &place, &page, visit, report)),
+            };
+            if let Err(error) = done {
+                self.directory_failed(index, error, report)?;
             }
             if self.jobs.len() >= portion {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// A directory whose listing is damaged, or that somebody exchanged meanwhile, costs what is in it and
+    /// nothing else; any other error ends the restore.
+    fn directory_failed(
+        &self,
+        index: usize,
+        error: RestoreError,
+        report: &mut RestoreReport,
+    ) -> Result<(), RestoreError> {
+        let why = match error {
+            RestoreError::Target { source, .. } => unless_full(source)?,
+            RestoreError::Repository(error) if error.is_damage() => chain(&error),
+            error => return Err(error),
+        };
+        report.problems.push(self.problem(index, b"", ProblemKind::Unrestored(why)));
+        Ok(())
     }
 
     /// Opens a directory and queues the pages of its listing.
@@ -424,6 +444,11 @@ impl<'a> Planner<'a> {
         {
             let kind = ProblemKind::Unrestored("device files come back only with --devices".into());
             report.problems.push(self.problem(parent, &entry.name, kind));
+            return Ok(());
+        }
+        // Its content was never read: what stands in its place must not be replaced by nothing.
+        if entry.attributes.flags & flags::FOREIGN_LINK != 0 {
+            report.problems.push(self.problem(parent, &entry.name, ProblemKind::ForeignLink));
             return Ok(());
         }
         if let Some(vault) = &entry.attributes.vault {

@@ -11,7 +11,7 @@ use crate::engine::{Meter, ProblemKind};
 use crate::files::place::Place;
 use crate::files::read::{OpenFile, Region};
 use crate::files::rules::{Scope, Verdict};
-use crate::format::{Entry, EntryKind, Extent};
+use crate::format::{Entry, EntryKind, Extent, flags};
 use crate::repo::{Reader, RepoError, Repository};
 
 /// Bytes read at once; no chunk is longer.
@@ -91,6 +91,10 @@ struct Verifier<'v, 'a> {
 impl Verifier<'_, '_> {
     fn file(&mut self, place: &Place, entry: &Entry, path: &[u8]) -> Result<(), RestoreError> {
         let EntryKind::File(content) = &entry.kind else { return Ok(()) };
+        let attributes = &entry.attributes;
+        if attributes.flags & flags::FOREIGN_LINK != 0 || attributes.vault.is_some() {
+            return Ok(());
+        }
         if self.context.meter.is_interrupted() {
             return Err(RestoreError::Interrupted);
         }

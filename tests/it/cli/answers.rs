@@ -94,7 +94,7 @@ fn nothing_in_a_name_reaches_the_terminal_raw() {
         "{}",
         backup.err
     );
-    let missing = world.run(["snapshots", "\x1b[1m"]).expect(1);
+    let missing = world.run(["snapshots", "\x1b[1m"]).expect(2);
     let shown = [backup.out, backup.err, world.run(["snapshots"]).expect(0).out, missing.err].concat();
     assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
 }

@@ -135,7 +135,7 @@ fn snapshots_are_listed_by_table_filter_and_id() {
     assert!(world.snapshots(&["--user", "eve"]).is_empty());
     let compact = world.run(["snapshots", "--compact"]).expect(0).out;
     assert!(!compact.contains("tags"), "{compact}");
-    world.run(["snapshots", "zz"]).expect(1);
+    world.run(["snapshots", "zz"]).expect(2);
 }
 
 #[test]

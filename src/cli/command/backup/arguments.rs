@@ -59,7 +59,7 @@ pub struct BackupArguments {
     /// This user's home is meant to be smaller, or gone (repeatable)
     #[arg(long, value_name = "USER", value_delimiter = ',')]
     pub confirm: Vec<String>,
-    /// Mark a home that lost more than N percent of its files and bytes; 100 marks none [default: 50]
+    /// Mark a home that lost more than N percent of its files and bytes; 100 marks none [default: 75]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub shrink_percent: Option<u8>,
     /// What to leave out.

@@ -14,7 +14,7 @@ use crate::engine::backup::BackupOptions;
 use crate::files::rules::{PatternFile, RuleOptions};
 
 const DEFAULT_LEVEL: i32 = 3;
-const DEFAULT_SHRINK_PERCENT: u8 = 50;
+const DEFAULT_SHRINK_PERCENT: u8 = 75;
 
 /// All that was said.
 pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupOptions, CliError> {

@@ -31,22 +31,23 @@ pub struct RestoreArguments {
     /// Bring it back where it was
     #[arg(long)]
     pub in_place: bool,
-    /// Which snapshots count.
-    #[command(flatten)]
-    pub filter: FilterArguments,
-    /// How it is brought back.
-    #[command(flatten)]
-    pub how: HowArguments,
     /// Only what matches (repeatable; the syntax of --exclude)
     #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub include: Vec<String>,
     /// Nothing that matches, a line as in a .gitignore file (repeatable)
     #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub exclude: Vec<String>,
+    /// Which snapshots count.
+    #[command(flatten)]
+    pub filter: FilterArguments,
+    /// How it is brought back.
+    #[command(flatten)]
+    pub how: HowArguments,
 }
 
 /// How a tree is brought back.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "How it comes back")]
 pub struct HowArguments {
     /// What to do with a file that is there and differs [default: replace it, unless it was modified after the
     /// snapshot was taken]

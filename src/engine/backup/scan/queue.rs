@@ -40,8 +40,9 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// The next directory; none when all work is done or someone stopped. [`Queue::done`] follows each.
-    pub fn next(&self) -> Option<Arc<Directory>> {
+    /// The next directory, with the walker's word that it is at work; none when all work is done or
+    /// someone stopped.
+    pub fn next(&self) -> Option<(Arc<Directory>, AtWork<'_>)> {
         let mut state = self.state();
         loop {
             if state.stopped {
@@ -49,7 +50,7 @@ impl Queue {
             }
             if let Some(directory) = state.stack.pop() {
                 state.busy += 1;
-                return Some(directory);
+                return Some((directory, AtWork(self)));
             }
             if state.busy == 0 {
                 return None;
@@ -58,18 +59,24 @@ impl Queue {
         }
     }
 
-    /// A walker is through with a directory.
-    pub fn done(&self) {
-        let mut state = self.state();
-        state.busy -= 1;
-        if state.busy == 0 && state.stack.is_empty() {
-            self.changed.notify_all();
-        }
-    }
-
     /// Ends the walk early.
     pub fn stop(&self) {
         self.state().stopped = true;
         self.changed.notify_all();
+    }
+}
+
+/// A walker is at work on a directory until this is dropped. One that panics ends the walk: others
+/// would wait for it for ever.
+pub struct AtWork<'q>(&'q Queue);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.busy -= 1;
+        state.stopped |= std::thread::panicking();
+        if state.stopped || (state.busy == 0 && state.stack.is_empty()) {
+            self.0.changed.notify_all();
+        }
     }
 }

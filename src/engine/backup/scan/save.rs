@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::directory::{Child, Directory, Outcome, Visit};
-use super::{Queue, Recent, Scan, lock};
+use super::{Home, Queue, RACY_S, Recent, Scan, lock};
 use crate::engine::backup::BackupError;
 use crate::engine::backup::file::{FileSaver, SaveError};
 use crate::engine::backup::prior::Prior;
@@ -29,8 +29,6 @@ use crate::repo::{Reader, RepoError, Repository, WriteSession, Writer};
 
 /// A file that changes while it is read is read so often before it is saved as it is.
 const ATTEMPTS: usize = 3;
-/// Times closer than this to the run are not trusted to change with the next write.
-const RACY_S: i64 = 2;
 /// Bytes of rows for the local index that a thread gathers.
 const ROWS_LEN: usize = 256 << 10;
 /// Read of a file that may mark its directory.
@@ -81,13 +79,11 @@ impl<'a> Walker<'a> {
 
     /// Works until the queue is empty.
     pub fn run(mut self, queue: &Queue) -> Result<(), BackupError> {
-        while let Some(directory) = queue.next() {
+        while let Some((directory, _at_work)) = queue.next() {
             let result = match self.scan.meter.is_interrupted() {
                 true => Err(BackupError::Interrupted),
                 false => self.visit(&directory, queue),
             };
-            drop(directory);
-            queue.done();
             if let Err(error) = result {
                 queue.stop();
                 return Err(error);
@@ -180,8 +176,9 @@ impl<'a> Walker<'a> {
             visit.seen =
                 self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
         }
-        visit.is_same =
-            visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest) && !visit.is_incomplete;
+        visit.is_same = visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest)
+            && !visit.is_incomplete
+            && !self.scan.options.verify_unchanged;
         let children = self.children(directory, &mut visit, &scope)?;
         if visit.is_same && children.is_empty() {
             visit.entries = Vec::new();
@@ -382,7 +379,8 @@ impl<'a> Walker<'a> {
             if self.belongs_to_database(listed, &copied) {
                 continue;
             }
-            if let Some((signature, entry)) = self.known_entry(listed, known, handle, &names) {
+            if let Some((signature, entry)) = self.known_entry(&directory.home, listed, known, handle, &names)
+            {
                 listing.push(signature, entry, &mut self.session)?;
                 continue;
             }
@@ -460,6 +458,7 @@ impl<'a> Walker<'a> {
     /// What is known of an entry, if it still holds.
     fn known_entry(
         &self,
+        home: &Home,
         listed: &Listed,
         known: Option<(Option<Signature>, Entry)>,
         handle: &OwnedFd,
@@ -476,7 +475,10 @@ impl<'a> Walker<'a> {
         }
         match signature {
             Some(signature) => (signature == Signature::of(stat)).then_some((signature, entry)),
-            None if stat.kind.is_file() && entry.attributes.critical_flags() == 0 => {
+            None if stat.kind.is_file()
+                && entry.attributes.critical_flags() == 0
+                && !home.is_recent_in_previous(stat.mtime.0) =>
+            {
                 let xattrs = xattrs_at(handle, name).ok()?;
                 let attributes =
                     Attributes { xattrs, link_group: self.link_group(stat), ..Attributes::default() };
@@ -542,7 +544,7 @@ impl<'a> Walker<'a> {
             home.problem(directory.path_of(name), ProblemKind::ForeignLink);
             let attributes = Attributes { flags: flags::FOREIGN_LINK, ..Attributes::default() };
             let entry = self.entry(name, stat, EntryKind::File(Content::default()), attributes);
-            return Ok(Some((self.signature(stat), entry)));
+            return Ok(Some((Signature::NONE, entry)));
         }
         let link = (stat.device, stat.inode, stat.ctime_ns());
         let linked = if stat.links > 1 { lock(&home.linked).get(&link).cloned() } else { None };
