@@ -79,6 +79,9 @@ fn object_name(bytes: &[u8]) {
         if let Some(hash) = name.promised_hash() {
             assert!(text.ends_with(&hash.to_hex()));
         }
+        if let Some(id) = name.forgotten_snapshot() {
+            assert!(text.starts_with(&format!("forgotten/{id}")));
+        }
     }
 }
 

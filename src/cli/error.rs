@@ -229,7 +229,11 @@ pub fn say(format: Format, exit: Exit, message: &str, hint: Option<&str>) {
 fn backup_exit(error: &BackupError) -> Exit {
     match error {
         BackupError::Interrupted => Exit::Interrupted,
-        BackupError::Rule(_) | BackupError::NoUser(_) | BackupError::SameUser(_) => Exit::Usage,
+        BackupError::Rule(_)
+        | BackupError::NoUser(_)
+        | BackupError::SameUser(_)
+        | BackupError::LongText { .. }
+        | BackupError::ManyTags(_) => Exit::Usage,
         BackupError::Repository(error) => repository_exit(error),
         _ => Exit::Failed,
     }
@@ -255,6 +259,7 @@ fn repository_exit(error: &RepoError) -> Exit {
         RepoError::Segment { .. } | RepoError::Damaged { .. } | RepoError::MissingChunk(_) => Exit::Damaged,
         RepoError::Store(StoreError::NotFound { .. } | StoreError::Short { .. }) => Exit::Damaged,
         RepoError::Maintained(_) => Exit::Newer,
+        RepoError::LongLabel(_) => Exit::Usage,
         _ => Exit::Failed,
     }
 }
@@ -301,5 +306,6 @@ mod tests {
         let missing = SecretError::from(KeyFileError::Missing("/x".into()));
         assert_eq!(CliError::from(missing).exit(), Exit::NoKey);
         assert_eq!(CliError::from(BackupError::Interrupted).exit(), Exit::Interrupted);
+        assert_eq!(CliError::from(BackupError::ManyTags(65)).exit(), Exit::Usage);
     }
 }

@@ -8,6 +8,7 @@ mod prior;
 mod report;
 mod scan;
 pub(super) mod seen_listing;
+mod texts;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -86,6 +87,7 @@ pub fn backup(
     options: &BackupOptions,
     meter: &Meter,
 ) -> Result<BackupReport, BackupError> {
+    texts::check(options)?;
     match attempt(repository, options, meter) {
         // The index named a tree that the repository lacks: nothing it says of these homes counts.
         Err(BackupError::StaleIndex) => {
@@ -193,6 +195,11 @@ fn commit(
 }
 
 /// No program of this version collects garbage, so any record of it is of a newer one.
+///
+/// This is also why a chunk may count as stored that lies in a segment which only forgotten snapshots
+/// need: whoever takes such segments away first writes a record below `gc/` and then lists the commits.
+/// Either it sees this run's commit, with the segment among its `deps`, or this run sees the record
+/// when it looks again after the commit, and does not call the snapshot saved.
 fn refuse_unknown_maintenance(repository: &Repository) -> Result<Vec<String>, BackupError> {
     match repository.gc_records()?.into_iter().next() {
         Some(record) => Err(RepoError::Maintained(record).into()),
@@ -397,6 +404,7 @@ fn snapshot_record(
         parents,
         gc_seen,
         deps: deps.into_iter().collect(),
+        hints: Vec::new(),
     }
 }
 

@@ -100,6 +100,19 @@ pub(super) fn array_of(from: &mut Decoder<'_>, expected: u64) -> Result<(), mini
     }
 }
 
+/// A definite-length map's number of pairs.
+pub(super) fn map(from: &mut Decoder<'_>) -> Result<u64, minicbor::decode::Error> {
+    from.map()?.ok_or_else(|| message("indefinite length"))
+}
+
+/// A text of at most `max` bytes.
+pub(super) fn text(from: &mut Decoder<'_>, max: usize) -> Result<String, minicbor::decode::Error> {
+    match from.str()? {
+        text if text.len() <= max => Ok(text.to_string()),
+        text => Err(message(&format!("a text of {} bytes where {max} may be", text.len()))),
+    }
+}
+
 /// A byte string of exactly `N` bytes.
 pub(super) fn bytes_of<const N: usize>(from: &mut Decoder<'_>) -> Result<[u8; N], minicbor::decode::Error> {
     from.bytes()?.try_into().map_err(|_| minicbor::decode::Error::message(format!("not {N} bytes")))

@@ -4,11 +4,14 @@
 use minicbor::{Decoder, Encoder};
 
 use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
+use super::hints::{self, Bounds, Hint};
 use super::tree::Entry;
 use crate::codec::{Hash, SnapshotId};
 
 /// The version of the record that this program reads and writes.
 const VERSION: u64 = 1;
+/// What a record takes of hints.
+const HINT_BOUNDS: Bounds = Bounds { count: 64, bytes: 1 << 20 };
 
 /// Whether a home in a snapshot can be taken for the user's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +78,18 @@ pub struct SnapshotRecord {
     pub gc_seen: Vec<String>,
     /// Leading bytes of the hash of every segment needed, inherited ones included; sorted.
     pub deps: Vec<[u8; 8]>,
+    /// What later programs add and others may ignore; ascending keys.
+    pub hints: Vec<Hint>,
 }
 
 impl SnapshotRecord {
+    /// No text in a record has more bytes: source, host, program, a tag, a gc record's name.
+    pub const MAX_TEXT_LEN: usize = 256;
+    /// No record has more tags.
+    pub const MAX_TAGS: usize = 64;
+    /// No record names more gc records.
+    pub const MAX_GC_SEEN: usize = 4096;
+
     /// The record's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         Cbor::to_bytes(self)
@@ -96,18 +108,58 @@ fn strings(to: &mut Encoder<Vec<u8>>, texts: &[String]) {
     }
 }
 
-fn read_strings(from: &mut Decoder<'_>) -> Result<Vec<String>, minicbor::decode::Error> {
+fn read_text(from: &mut Decoder<'_>) -> Result<String, minicbor::decode::Error> {
+    cbor::text(from, SnapshotRecord::MAX_TEXT_LEN)
+}
+
+fn read_texts(from: &mut Decoder<'_>, max: usize) -> Result<Vec<String>, minicbor::decode::Error> {
     let count = cbor::array(from)?;
-    cbor::items(from, count, |from| Ok(from.str()?.to_string()))
+    if count > max as u64 {
+        return Err(cbor::message(&format!("{count} texts where {max} may be")));
+    }
+    cbor::items(from, count, read_text)
+}
+
+fn read_parents(from: &mut Decoder<'_>) -> Result<Vec<Hash>, minicbor::decode::Error> {
+    match from.bytes()?.as_chunks() {
+        (parents, []) => Ok(parents.iter().copied().map(Hash).collect()),
+        _ => Err(cbor::message("parents of odd length")),
+    }
+}
+
+fn read_deps(from: &mut Decoder<'_>) -> Result<Vec<[u8; 8]>, minicbor::decode::Error> {
+    match from.bytes()?.as_chunks() {
+        (deps, []) if deps.is_sorted_by(|a, b| a < b) => Ok(deps.to_vec()),
+        _ => Err(cbor::message("deps of odd length or out of order")),
+    }
+}
+
+fn read_homes(from: &mut Decoder<'_>) -> Result<Vec<HomeRecord>, minicbor::decode::Error> {
+    let count = cbor::array(from)?;
+    let homes = cbor::items(from, count, HomeRecord::decode)?;
+    if !homes.is_sorted_by(|a, b| a.user < b.user) {
+        return Err(cbor::message("homes out of order"));
+    }
+    Ok(homes)
+}
+
+fn read_hints(from: &mut Decoder<'_>) -> Result<Vec<Hint>, minicbor::decode::Error> {
+    let mut hints = Vec::new();
+    for _ in 0..cbor::map(from)? {
+        let key = from.u64()?;
+        hints::decode_next(key, from, &HINT_BOUNDS, &mut hints)?;
+    }
+    Ok(hints)
 }
 
 impl Cbor for SnapshotRecord {
     const WHAT: &'static str = "snapshot record";
     const VERSION: Option<u64> = Some(VERSION);
 
-    /// `[1, id, supersession, time, finished, source, host, program, tags, homes, parents, gc seen, deps]`.
+    /// `[1, id, supersession, time, finished, source, host, program, tags, homes, parents, gc seen,
+    /// deps, hints]`.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
-        to.array(13).expect(INFALLIBLE).u64(VERSION).expect(INFALLIBLE);
+        to.array(14).expect(INFALLIBLE).u64(VERSION).expect(INFALLIBLE);
         to.bytes(self.id.as_bytes()).expect(INFALLIBLE).u32(self.supersession).expect(INFALLIBLE);
         to.i64(self.time_ms).expect(INFALLIBLE).i64(self.finished_ms).expect(INFALLIBLE);
         to.str(&self.source).expect(INFALLIBLE).str(&self.host).expect(INFALLIBLE);
@@ -124,47 +176,29 @@ impl Cbor for SnapshotRecord {
         strings(to, &self.gc_seen);
         to.bytes_len(8 * self.deps.len() as u64).expect(INFALLIBLE);
         to.writer_mut().extend(self.deps.iter().flatten());
+        to.map(self.hints.len() as u64).expect(INFALLIBLE);
+        hints::encode(&self.hints, to);
     }
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
-        cbor::array_of(from, 13)?;
+        cbor::array_of(from, 14)?;
         if from.u64()? != VERSION {
             return Err(cbor::message("another version"));
         }
-        let id = SnapshotId(cbor::bytes_of(from)?);
-        let supersession = from.u32()?;
-        let (time_ms, finished_ms) = (from.i64()?, from.i64()?);
-        let (source, host, program) =
-            (from.str()?.to_string(), from.str()?.to_string(), from.str()?.to_string());
-        let tags = read_strings(from)?;
-        let count = cbor::array(from)?;
-        let homes = cbor::items(from, count, HomeRecord::decode)?;
-        let parents = from.bytes()?;
-        let gc_seen = read_strings(from)?;
-        let deps = from.bytes()?;
-        if parents.len() % 32 != 0 || deps.len() % 8 != 0 {
-            return Err(cbor::message("parents or deps of odd length"));
-        }
-        let parents =
-            parents.chunks_exact(32).map(|h| Hash::from_slice(h).expect("chunks_exact(32)")).collect();
-        let deps: Vec<[u8; 8]> =
-            deps.chunks_exact(8).map(|d| d.try_into().expect("chunks_exact(8)")).collect();
-        if !deps.is_sorted_by(|a, b| a < b) || !homes.is_sorted_by(|a, b| a.user < b.user) {
-            return Err(cbor::message("deps or homes out of order"));
-        }
         Ok(Self {
-            id,
-            supersession,
-            time_ms,
-            finished_ms,
-            source,
-            host,
-            program,
-            tags,
-            homes,
-            parents,
-            gc_seen,
-            deps,
+            id: SnapshotId(cbor::bytes_of(from)?),
+            supersession: from.u32()?,
+            time_ms: from.i64()?,
+            finished_ms: from.i64()?,
+            source: read_text(from)?,
+            host: read_text(from)?,
+            program: read_text(from)?,
+            tags: read_texts(from, Self::MAX_TAGS)?,
+            homes: read_homes(from)?,
+            parents: read_parents(from)?,
+            gc_seen: read_texts(from, Self::MAX_GC_SEEN)?,
+            deps: read_deps(from)?,
+            hints: read_hints(from)?,
         })
     }
 }
@@ -272,6 +306,7 @@ mod tests {
             parents: vec![Hash([8; 32])],
             gc_seen: vec!["gc/x".into()],
             deps: vec![[1; 8], [2; 8]],
+            hints: vec![(0, vec![]), (300, vec![1, 2])],
         }
     }
 
@@ -290,8 +325,16 @@ mod tests {
 
     #[test]
     fn records_that_contradict_themselves_are_refused() {
-        let spoil: [fn(&mut SnapshotRecord); 5] = [
+        let spoil: [fn(&mut SnapshotRecord); 13] = [
             |r| r.deps = vec![[2; 8], [1; 8]],
+            |r| r.source = "x".repeat(257),
+            |r| r.host = "x".repeat(257),
+            |r| r.program = "x".repeat(257),
+            |r| r.tags = vec!["x".repeat(257)],
+            |r| r.tags = vec![String::new(); 65],
+            |r| r.gc_seen = vec![String::new(); 4097],
+            |r| r.hints = (0..65).map(|key| (key, vec![])).collect(),
+            |r| r.hints = vec![(2, vec![]), (1, vec![])],
             |r| r.homes.reverse(),
             |r| r.homes[0].root = None,
             |r| r.homes[0].user = b"..".to_vec(),
@@ -302,5 +345,20 @@ mod tests {
             spoil(&mut record);
             assert!(SnapshotRecord::from_bytes(&record.to_bytes()).is_err(), "{n}");
         }
+    }
+
+    #[test]
+    fn what_a_record_may_have_is_read_to_the_last() {
+        let full = SnapshotRecord {
+            source: "x".repeat(256),
+            tags: vec!["x".repeat(256); 64],
+            gc_seen: vec!["x".repeat(256); 4096],
+            hints: (0..64).map(|key| (key, vec![1; 16 << 10])).collect(),
+            ..record()
+        };
+        assert_eq!(SnapshotRecord::from_bytes(&full.to_bytes()).as_ref(), Ok(&full));
+        let mut more = full;
+        more.hints[3].1.push(1);
+        assert!(SnapshotRecord::from_bytes(&more.to_bytes()).is_err());
     }
 }

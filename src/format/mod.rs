@@ -5,6 +5,7 @@ mod cbor;
 mod commit;
 mod content;
 mod descriptor;
+mod hints;
 mod image;
 mod name;
 mod segment;
@@ -15,6 +16,7 @@ pub use cbor::FormatError;
 pub use commit::{Attention, HomeRecord, SnapshotRecord};
 pub use content::{Content, ContentList, Extent, INLINE_EXTENTS, ListBuilder};
 pub use descriptor::Descriptor;
+pub use hints::Hint;
 pub use image::ImageRecord;
 pub use name::{CommitName, ObjectName, ParseNameError};
 pub use segment::{

@@ -18,6 +18,9 @@ pub struct ObjectName(String);
 pub struct ParseNameError(pub String);
 
 impl ObjectName {
+    /// Where marks on forgotten snapshots are.
+    pub const FORGOTTEN: &'static str = "forgotten/";
+
     /// The repository's descriptor.
     pub fn descriptor() -> Self {
         Self("format".into())
@@ -37,6 +40,14 @@ impl ObjectName {
     /// A published index image, sorted by time.
     pub fn index(time: Timestamp, hash: &Hash) -> Self {
         Self(format!("index/{}-{hash}", compact(time)))
+    }
+
+    /// The snapshot that a mark hides: its id follows [`ObjectName::FORGOTTEN`], and behind a `-`
+    /// may follow anything. None for every other name.
+    pub fn forgotten_snapshot(&self) -> Option<SnapshotId> {
+        let mark = self.0.strip_prefix(Self::FORGOTTEN)?;
+        let (id, rest) = mark.split_at_checked(2 * SnapshotId::LEN)?;
+        if rest.is_empty() || rest.starts_with('-') { id.parse().ok() } else { None }
     }
 
     /// The name's text.
@@ -159,6 +170,22 @@ mod tests {
         assert_eq!(CommitName::parse(&object), Ok(name.clone()));
         assert_eq!(object.promised_hash(), Some(name.hash));
         assert_eq!(text.parse(), Ok(object));
+    }
+
+    #[test]
+    fn a_mark_names_the_snapshot_that_it_hides() {
+        let id = SnapshotId([0xab; 16]);
+        let hides = |text: String| text.parse::<ObjectName>().unwrap().forgotten_snapshot();
+        for rest in ["", "-", "-x", "-cdcd/more.1"] {
+            assert_eq!(hides(format!("forgotten/{id}{rest}")), Some(id), "{rest}");
+        }
+        let hex = id.to_hex();
+        for other in [format!("forgotten/{hex}0"), format!("forgotten/{}", &hex[1..]), format!("gc/{hex}")] {
+            assert_eq!(hides(other.clone()), None, "{other}");
+        }
+        assert_eq!(hides(format!("forgotten/{hex}.1")), None);
+        assert_eq!(hides(format!("forgotten/x/{hex}")), None);
+        assert_eq!(hides(format!("forgotten/{}", "xy".repeat(16))), None);
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// No label has more bytes.
+    pub const MAX_LABEL_LEN: usize = 256;
+
     /// The object's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
@@ -99,7 +102,7 @@ impl Cbor for Slot {
             commitment: cbor::bytes_of(from)?,
             wrapped: cbor::bytes_of(from)?,
             created_s: from.i64()?,
-            label: from.str()?.to_string(),
+            label: cbor::text(from, Self::MAX_LABEL_LEN)?,
         })
     }
 }
@@ -108,16 +111,28 @@ impl Cbor for Slot {
 mod tests {
     use super::*;
 
-    #[test]
-    fn both_kinds_read_back_and_damage_is_refused() {
-        let slot = Slot {
+    fn slot() -> Slot {
+        Slot {
             kind: SlotKind::Passphrase { memory_kib: 262_144, passes: 3, lanes: 4 },
             salt: [1; 32],
             commitment: [2; 32],
             wrapped: [3; 48],
             created_s: 1_764_000_000,
             label: "admin".into(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_label_has_at_most_256_bytes() {
+        for (length, is_read) in [(256, true), (257, false)] {
+            let slot = Slot { label: "x".repeat(length), ..slot() };
+            assert_eq!(Slot::from_bytes(&slot.to_bytes()).is_ok(), is_read, "{length}");
+        }
+    }
+
+    #[test]
+    fn both_kinds_read_back_and_damage_is_refused() {
+        let slot = slot();
         let file = Slot { kind: SlotKind::KeyFile, ..slot.clone() };
         for slot in [slot, file] {
             let bytes = slot.to_bytes();

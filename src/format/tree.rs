@@ -10,6 +10,7 @@ use minicbor::{Decoder, Encoder};
 
 use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
 use super::content::Content;
+use super::hints::{self, Bounds, Hint};
 use crate::codec::ChunkId;
 
 /// Listings longer than this are split into pages.
@@ -20,6 +21,11 @@ pub const MAX_PAGE_ENTRIES: usize = 2048;
 const MAX_PAGE_LEN: usize = 1 << 20;
 /// A page ends after a name whose BLAKE3 hash begins with a zero byte: every 256 names on average.
 const PAGE_BOUNDARY: u8 = 0;
+
+/// Keys of [`Attributes`] from here on are hints.
+const FIRST_HINT: u64 = 128;
+/// What an entry takes of them.
+const HINT_BOUNDS: Bounds = Bounds { count: 16, bytes: 4 << 10 };
 
 /// Bits of [`Attributes::flags`].
 pub mod flags {
@@ -33,6 +39,9 @@ pub mod flags {
     pub const SQLITE_RAW: u64 = 8;
     /// Every bit that means something.
     pub const ALL: u64 = 15;
+    /// Bits that later programs may give a meaning, and a reader that does not know it ignores. A
+    /// bit that is neither here nor in [`ALL`] is refused.
+    pub const HINTS: u64 = !0 << 32;
 }
 
 /// Who owns an entry. Names decide at restore; numbers are the fallback.
@@ -85,6 +94,8 @@ pub struct Attributes {
     pub flags: u64,
     /// Where the content is instead of in this repository.
     pub vault: Option<VaultItem>,
+    /// What later programs add and others may ignore: keys from 128 on, ascending.
+    pub hints: Vec<Hint>,
 }
 
 /// A secret file's place in the user's secret document. The entry's own content is empty.
@@ -224,12 +235,19 @@ impl EntryKind {
 }
 
 impl Attributes {
-    /// A map with ascending keys: 0 xattrs, 1 link group, 2 flags, 3 vault item; absent when empty.
+    /// The flags without those that are hints.
+    pub fn critical_flags(&self) -> u64 {
+        self.flags & !flags::HINTS
+    }
+
+    /// A map with ascending keys: 0 xattrs, 1 link group, 2 flags, 3 vault item, from 128 on hints;
+    /// absent when empty.
     fn encode(&self, to: &mut Encoder<Vec<u8>>) {
         let fields = u64::from(!self.xattrs.is_empty())
             + u64::from(self.link_group.is_some())
             + u64::from(self.flags != 0)
-            + u64::from(self.vault.is_some());
+            + u64::from(self.vault.is_some())
+            + self.hints.len() as u64;
         to.map(fields).expect(INFALLIBLE);
         if !self.xattrs.is_empty() {
             to.u8(0).expect(INFALLIBLE).array(2 * self.xattrs.len() as u64).expect(INFALLIBLE);
@@ -247,27 +265,14 @@ impl Attributes {
             to.u8(3).expect(INFALLIBLE).array(2).expect(INFALLIBLE);
             to.str(item).expect(INFALLIBLE).u64(*version).expect(INFALLIBLE);
         }
+        hints::encode(&self.hints, to);
     }
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
-        let fields = from.map()?.ok_or_else(|| cbor::message("indefinite length"))?;
         let mut attributes = Self::default();
-        for _ in 0..fields {
-            match from.u8()? {
-                0 => {
-                    let count = cbor::array(from)?;
-                    if count % 2 != 0 {
-                        return Err(cbor::message("an attribute without a value"));
-                    }
-                    attributes.xattrs = cbor::items(from, count / 2, |from| {
-                        Ok(Xattr { name: from.bytes()?.to_vec(), value: from.bytes()?.to_vec() })
-                    })?;
-                    if attributes.xattrs.iter().any(|x| x.name.is_empty() || x.name.contains(&0))
-                        || !attributes.xattrs.is_sorted_by(|a, b| a.name < b.name)
-                    {
-                        return Err(cbor::message("attributes' names out of range or order"));
-                    }
-                }
+        for _ in 0..cbor::map(from)? {
+            match from.u64()? {
+                0 => attributes.xattrs = decode_xattrs(from)?,
                 1 => attributes.link_group = Some(cbor::bytes_of(from)?),
                 2 => attributes.flags = from.u64()?,
                 3 => {
@@ -275,14 +280,33 @@ impl Attributes {
                     attributes.vault =
                         Some(VaultItem { item: from.str()?.to_string(), version: from.u64()? });
                 }
+                key if key >= FIRST_HINT => {
+                    hints::decode_next(key, from, &HINT_BOUNDS, &mut attributes.hints)?;
+                }
                 _ => return Err(cbor::message("unknown attribute")),
             }
         }
-        if attributes.flags & !flags::ALL != 0 {
+        if attributes.critical_flags() & !flags::ALL != 0 {
             return Err(cbor::message("unknown flag"));
         }
         Ok(attributes)
     }
+}
+
+fn decode_xattrs(from: &mut Decoder<'_>) -> Result<Vec<Xattr>, minicbor::decode::Error> {
+    let count = cbor::array(from)?;
+    if count % 2 != 0 {
+        return Err(cbor::message("an attribute without a value"));
+    }
+    let xattrs = cbor::items(from, count / 2, |from| {
+        Ok(Xattr { name: from.bytes()?.to_vec(), value: from.bytes()?.to_vec() })
+    })?;
+    if xattrs.iter().any(|x| x.name.is_empty() || x.name.contains(&0))
+        || !xattrs.is_sorted_by(|a, b| a.name < b.name)
+    {
+        return Err(cbor::message("attributes' names out of range or order"));
+    }
+    Ok(xattrs)
 }
 
 /// Entries in ascending order of their names' bytes.
@@ -494,7 +518,8 @@ fn variable_len(entry: &Entry) -> usize {
         _ => 32,
     };
     let xattrs: usize = entry.attributes.xattrs.iter().map(|x| x.name.len() + x.value.len() + 6).sum();
-    entry.name.len() + kind + xattrs + 24
+    let hints: usize = entry.attributes.hints.iter().map(|(_, value)| value.len() + 12).sum();
+    entry.name.len() + kind + xattrs + hints + 24
 }
 
 #[cfg(test)]
@@ -571,8 +596,9 @@ mod tests {
                 let attributes = Attributes {
                     xattrs: vec![Xattr { name: b"user.x".to_vec(), value: vec![0, 255] }],
                     link_group: Some([n as u8; 16]),
-                    flags: flags::ALL,
+                    flags: flags::ALL | flags::HINTS,
                     vault: Some(VaultItem { item: ".ssh/id_rsa".into(), version: 3 }),
+                    hints: vec![(128, vec![]), (u64::MAX, vec![7; 4096])],
                 };
                 Entry { kind, attributes, mtime_s: -5, mode: 0o7777, ..file(&format!("{n}")) }
             })
@@ -603,6 +629,26 @@ mod tests {
         }
         let twice = Page { entries: vec![file("a"), file("a")] };
         assert!(Page::from_bytes(&twice.to_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_critical_and_unknown_is_refused_and_hints_have_bounds() {
+        let is_read = |attributes: Attributes| {
+            let page = Page { entries: vec![Entry { attributes, ..file("a") }] };
+            Page::from_bytes(&page.to_bytes()).is_ok_and(|read| read == page)
+        };
+        let flags = |flags| Attributes { flags, ..Attributes::default() };
+        assert!(is_read(flags(1 << 32)) && !is_read(flags(1 << 31)) && !is_read(flags(16)));
+        let hints = |hints: Vec<Hint>| Attributes { hints, ..Attributes::default() };
+        let many = |count| (0..count).map(|n| (128 + n, vec![1])).collect();
+        assert!(is_read(hints(many(16))) && !is_read(hints(many(17))));
+        assert!(is_read(hints(vec![(128, vec![1; 4096])])) && !is_read(hints(vec![(128, vec![1; 4097])])));
+        for wrong in [127, 4] {
+            assert!(!is_read(hints(vec![(wrong, vec![1])])), "{wrong}");
+        }
+        assert!(!is_read(hints(vec![(130, vec![1]), (129, vec![1])])));
+        assert!(!is_read(hints(vec![(130, vec![1]), (130, vec![1])])));
+        assert_eq!(flags(1 << 40 | flags::CHANGED).critical_flags(), flags::CHANGED);
     }
 
     #[test]

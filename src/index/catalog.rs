@@ -242,6 +242,15 @@ impl Catalog {
         rows.into_iter().map(parse).collect()
     }
 
+    /// Whether a commit is known.
+    pub fn has_snapshot(&self, hash: &Hash) -> Result<bool, IndexError> {
+        let query = || {
+            let sql = "SELECT EXISTS (SELECT 1 FROM snapshots WHERE hash = ?1)";
+            self.0.connection.prepare_cached(sql)?.query_row([&hash.0[..]], |r| r.get(0))
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+
     fn rows<T>(
         &self,
         sql: &str,

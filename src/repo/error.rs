@@ -1,7 +1,7 @@
 //! What can go wrong with a repository, by what a caller or a person does about it.
 
 use crate::codec::{ChunkId, CompressError, Hash};
-use crate::format::{FormatError, ObjectName, SegmentError};
+use crate::format::{FormatError, ObjectName, SegmentError, Slot};
 use crate::index::IndexError;
 use crate::keys::KeyError;
 use crate::store::StoreError;
@@ -29,6 +29,9 @@ pub enum RepoError {
     /// The last slot stays.
     #[error("this is the only key slot left; without it nobody could open the repository. Add another first")]
     LastSlot,
+    /// A label is longer than any in a key slot.
+    #[error("the label has {0} bytes, and a key slot keeps no more than {max}", max = Slot::MAX_LABEL_LEN)]
+    LongLabel(usize),
     /// An object was written by someone without the key.
     #[error("{0} was not written with this repository's key: it was exchanged or tampered with")]
     Forged(ObjectName),

@@ -120,15 +120,19 @@ fn newest(store: &dyn Store) -> Result<Option<Vec<Part>>, RepoError> {
 /// Puts an image together in a file; none when a part is missing or damaged.
 fn fetch(store: &dyn Store, keys: &RepositoryKeys, parts: &[Part], to: &Path) -> Option<()> {
     let mut opened = BTreeMap::new();
+    let mut image = None;
     for part in parts {
         let (header, opener, toc) = super::inventory::open_toc(store, keys, &part.name, part.length).ok()?;
         let record = ImageRecord::from_bytes(toc.record.as_deref()?).ok()?;
         let is_usable = header.kind == SegmentKind::Index
             && record.schema == Catalog::SCHEMA_VERSION
-            && record.parts as usize == parts.len();
+            && record.parts as usize == parts.len()
+            && *image.get_or_insert(record.image) == record.image;
         is_usable.then_some(())?;
         opened.insert(record.part, (part, header, opener, toc));
     }
+    // A part that is there twice stands where another is missing.
+    (opened.len() == parts.len()).then_some(())?;
     let file = File::create(to).ok()?;
     let mut unpacked = zstd::stream::write::Decoder::new(file).ok()?;
     for (part, header, opener, toc) in opened.values() {
@@ -219,6 +223,7 @@ mod tests {
             parents: vec![],
             gc_seen: vec![],
             deps: vec![],
+            hints: vec![],
         }
     }
 
@@ -266,5 +271,31 @@ mod tests {
             Repository::open(Arc::new(store), &secret(), &folder.path().join("two")).unwrap();
         assert_eq!(repository.sync(&mut |_, _| {}).unwrap().commits_added, 1);
         assert!(repository.catalog().locate(&id).unwrap().is_some());
+    }
+
+    #[test]
+    fn parts_of_two_images_make_none() {
+        let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        published(&store, &folder.path().join("one"));
+        let keys = Repository::open(Arc::new(store.clone()), &secret(), &folder.path().join("one")).unwrap();
+        let part = |image: u8, part: u32| {
+            let record = ImageRecord {
+                image: [image; 16],
+                part,
+                parts: 2,
+                schema: Catalog::SCHEMA_VERSION,
+                segments: 1,
+            };
+            let segment = SegmentWriter::new(SegmentKind::Index);
+            let (bytes, _) = segment.finish(keys.keys(), &[image; 32], Some(record.to_bytes())).unwrap();
+            let name = ObjectName::index(Timestamp::UNIX_EPOCH, &Hash::of(&bytes));
+            store.put(&name, &bytes).unwrap();
+            Part { name, length: bytes.len() as u64 }
+        };
+        let target = folder.path().join("image");
+        let fetched = |parts: [Part; 2]| fetch(&store, keys.keys(), &parts, &target).is_some();
+        assert!(fetched([part(1, 0), part(1, 1)]));
+        assert!(!fetched([part(1, 0), part(2, 1)]));
+        assert!(!fetched([part(1, 0), part(1, 0)]));
     }
 }

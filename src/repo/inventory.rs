@@ -44,9 +44,9 @@ pub struct SyncReport {
 }
 
 impl Repository {
-    /// Makes the index say what the store holds: lists the commits, reads the ends of those that are
-    /// new, and of the segments they need. Costs one listing when nothing is new. `progress` is told
-    /// how many of how many objects were read.
+    /// Makes the index say what the store holds: lists the commits and the marks on forgotten ones,
+    /// reads the ends of commits that are new, and of the segments they need. Costs these two listings
+    /// when nothing is new. `progress` is told how many of how many objects were read.
     pub fn sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         match self.try_sync(progress) {
             Err(RepoError::Index(error)) if error.is_damage() => {
@@ -65,6 +65,7 @@ impl Repository {
     fn try_sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         let mut report = SyncReport::default();
         let listed = self.listed_commits()?;
+        self.forgotten = self.listed_forgotten()?;
         let known: HashMap<Hash, ObjectName> =
             self.catalog().snapshots()?.into_iter().map(|s| (s.hash, s.name)).collect();
         let gone: Vec<_> = known.keys().filter(|hash| !listed.contains_key(hash)).copied().collect();
@@ -102,6 +103,12 @@ impl Repository {
             }
         }
         Ok(commits)
+    }
+
+    /// Every snapshot that a mark in the store hides.
+    fn listed_forgotten(&self) -> Result<HashSet<SnapshotId>, RepoError> {
+        let marks = self.store.list(ObjectName::FORGOTTEN)?;
+        Ok(marks.iter().filter_map(|mark| mark.name.forgotten_snapshot()).collect())
     }
 
     /// Adds segments that `needed` names and the index lacks; with `verify`, drops those that are gone.
@@ -172,11 +179,17 @@ impl Repository {
         open_toc(self.store.as_ref(), &self.keys, name, length).map(|(header, _, toc)| (header, toc))
     }
 
-    /// Every snapshot that is known, oldest first; of a superseded one only the newest form.
+    /// Every snapshot that is known, oldest first; of a superseded one only the newest form. Those
+    /// that were marked as forgotten at the last [`Repository::sync`] are left out. Their commits stay
+    /// in the index, and what lies in them can be read, but nothing new may rest on one: whoever
+    /// forgets a snapshot may remove what only it needs.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, RepoError> {
         let mut newest: HashMap<SnapshotId, Snapshot> = HashMap::new();
         for stored in self.catalog().snapshots()? {
             let record = read_record(&stored.name, &stored.record)?;
+            if self.forgotten.contains(&record.id) {
+                continue;
+            }
             let snapshot = Snapshot { name: stored.name, hash: stored.hash, record };
             match newest.get(&snapshot.record.id) {
                 Some(other) if other.record.supersession >= snapshot.record.supersession => {}
@@ -186,6 +199,12 @@ impl Repository {
         let mut snapshots: Vec<_> = newest.into_values().collect();
         snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
         Ok(snapshots)
+    }
+
+    /// Whether the store has a commit, as of the last [`Repository::sync`]; a forgotten snapshot's too.
+    /// What may be built upon is only what [`Repository::snapshots`] returns.
+    pub fn has_commit(&self, hash: &Hash) -> Result<bool, RepoError> {
+        Ok(self.catalog().has_snapshot(hash)?)
     }
 
     /// Names of the garbage collection records in the store.
@@ -238,4 +257,111 @@ fn damaged(name: &ObjectName, reason: &str) -> RepoError {
 /// A damaged object is reported and others go on; a store that does not answer ends the run.
 fn damage(error: RepoError) -> Result<RepoError, RepoError> {
     if error.is_damage() { Ok(error) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::codec::ChunkId;
+    use crate::keys::{Cost, Secret};
+    use crate::repo::{CreateOptions, WriteTarget, WriterOptions};
+    use crate::store::MemoryStore;
+
+    fn secret() -> Secret {
+        Secret::KeyFile([1; 32].into())
+    }
+
+    fn create(store: &MemoryStore, cache: &Path) -> Repository {
+        let options = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+        Repository::create(Arc::new(store.clone()), &secret(), cache, &options).unwrap()
+    }
+
+    /// Commits a snapshot without homes, with a chunk of its own.
+    fn commit(repository: &mut Repository, id: u8, supersession: u32) -> (Hash, ChunkId) {
+        let options = WriterOptions { level: 3, threads: 1, target: WriteTarget::Store };
+        let writer = repository.writer(&options).unwrap();
+        let mut session = writer.session().unwrap();
+        let chunk = session.data(&[id, supersession as u8, 7]).unwrap().id;
+        session.flush().unwrap();
+        let record = SnapshotRecord {
+            id: SnapshotId([id; 16]),
+            supersession,
+            time_ms: 1_764_000_000_000 + i64::from(id),
+            finished_ms: 1_764_000_001_000,
+            source: "s".into(),
+            host: "h".into(),
+            program: "p".into(),
+            tags: vec![],
+            homes: vec![],
+            parents: vec![],
+            gc_seen: vec![],
+            deps: vec![],
+            hints: vec![],
+        };
+        (repository.commit(writer.finish().unwrap(), record).unwrap().hash, chunk)
+    }
+
+    fn mark(id: u8, rest: &str) -> ObjectName {
+        format!("{}{}{rest}", ObjectName::FORGOTTEN, SnapshotId([id; 16])).parse().unwrap()
+    }
+
+    fn ids(repository: &Repository) -> Vec<u8> {
+        repository.snapshots().unwrap().iter().map(|s| s.record.id.0[0]).collect()
+    }
+
+    fn sync(repository: &mut Repository) {
+        assert!(repository.sync(&mut |_, _| {}).unwrap().damaged.is_empty());
+    }
+
+    #[test]
+    fn a_forgotten_snapshot_is_hidden_until_its_mark_is_gone() {
+        let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        let mut repository = create(&store, folder.path());
+        let (first, first_chunk) = commit(&mut repository, 1, 0);
+        commit(&mut repository, 1, 1);
+        commit(&mut repository, 2, 0);
+        sync(&mut repository);
+        assert_eq!(ids(&repository), [1, 2]);
+
+        store.put(&mark(1, "-cd"), b"whatever a later program writes").unwrap();
+        sync(&mut repository);
+        assert_eq!(ids(&repository), [2]);
+        assert!(repository.has_commit(&first).unwrap());
+        assert!(!repository.has_commit(&Hash([9; 32])).unwrap());
+        let mut reader = repository.reader().unwrap();
+        reader.with_data(&first_chunk, 3, |bytes| assert_eq!(bytes, [1, 0, 7])).unwrap();
+
+        store.delete(&mark(1, "-cd")).unwrap();
+        sync(&mut repository);
+        assert_eq!(ids(&repository), [1, 2]);
+    }
+
+    #[test]
+    fn a_machine_that_sees_the_mark_first_hides_the_snapshot_as_well() {
+        let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        commit(&mut create(&store, &folder.path().join("one")), 1, 0);
+        store.put(&mark(1, ""), b"").unwrap();
+        let mut other =
+            Repository::open(Arc::new(store.clone()), &secret(), &folder.path().join("two")).unwrap();
+        sync(&mut other);
+        assert!(ids(&other).is_empty());
+        store.delete(&mark(1, "")).unwrap();
+        sync(&mut other);
+        assert_eq!(ids(&other), [1]);
+    }
+
+    #[test]
+    fn what_is_no_mark_hides_nothing() {
+        let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        let mut repository = create(&store, folder.path());
+        commit(&mut repository, 1, 0);
+        for name in [mark(2, ""), mark(1, "0"), "forgotten/index".parse().unwrap()] {
+            store.put(&name, b"").unwrap();
+        }
+        sync(&mut repository);
+        assert_eq!(ids(&repository), [1]);
+    }
 }

@@ -7,6 +7,7 @@ mod inventory;
 mod reader;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ pub use inventory::{Snapshot, SyncReport};
 pub use reader::{Reader, Readers};
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
 
-use crate::codec::{ChunkerParameters, Hash, MasterKey, RepositoryKeys};
+use crate::codec::{ChunkerParameters, Hash, MasterKey, RepositoryKeys, SnapshotId};
 use crate::format::{Descriptor, ObjectName, Slot};
 use crate::index::{Catalog, CatalogWriter};
 use crate::keys::{Cost, KeyError, Secret, open_slot, random_bytes, seal_slot};
@@ -33,6 +34,8 @@ pub struct Repository {
     catalog: CatalogWriter,
     /// The index began as an image that others made: what it says is there has to be looked for once.
     is_adopted: bool,
+    /// Snapshots that are marked as forgotten, as of the last [`Repository::sync`].
+    forgotten: HashSet<SnapshotId>,
 }
 
 /// What is decided when a repository is created.
@@ -114,7 +117,8 @@ impl Repository {
         let cache = cache.join(folder);
         let is_adopted = image::adopt_image(store.as_ref(), &keys, &cache);
         let catalog = CatalogWriter::new(Catalog::open(&cache)?);
-        Ok(Self { store, master, keys: Arc::new(keys), descriptor, cache, catalog, is_adopted })
+        let (keys, forgotten) = (Arc::new(keys), HashSet::new());
+        Ok(Self { store, master, keys, descriptor, cache, catalog, is_adopted, forgotten })
     }
 
     /// The repository's parameters.
@@ -161,6 +165,9 @@ impl Repository {
 
     /// Adds a way in.
     pub fn add_slot(&self, secret: &Secret, cost: Cost, label: &str) -> Result<KeySlot, RepoError> {
+        if label.len() > Slot::MAX_LABEL_LEN {
+            return Err(RepoError::LongLabel(label.len()));
+        }
         let now = Timestamp::now().as_second();
         let slot = seal_slot(&self.master, secret, random_bytes()?, cost, now, label)?;
         put_slot(self.store.as_ref(), &slot)
@@ -262,5 +269,17 @@ mod tests {
             let wrong = Repository::open(store, &key_file(2), cache.path());
             assert!(matches!(wrong.err(), Some(RepoError::Key(KeyError::Wrong))));
         }
+    }
+
+    #[test]
+    fn a_label_that_no_reader_would_take_is_not_written() {
+        let (store, cache) = (MemoryStore::default(), tempfile::tempdir().unwrap());
+        let options = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+        let repository = Repository::create(Arc::new(store), &key_file(1), cache.path(), &options).unwrap();
+        let add = |length| repository.add_slot(&key_file(2), Cost::FLOOR, &"x".repeat(length));
+        assert!(matches!(add(257), Err(RepoError::LongLabel(257))));
+        assert_eq!(repository.slots().unwrap().len(), 1);
+        add(256).unwrap();
+        assert_eq!(repository.slots().unwrap().len(), 2);
     }
 }

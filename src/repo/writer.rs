@@ -337,6 +337,8 @@ impl WriteSession {
             self.catalog.see_newest()?;
             self.entered = entered;
         }
+        // Perhaps in a segment that only a forgotten snapshot needs. It stays: who writes here has made
+        // sure that nothing collects garbage (`Repository::gc_records`), and makes sure again at the end.
         match self.catalog.locate(id)? {
             Some(location) => {
                 self.segments.insert(location.segment);

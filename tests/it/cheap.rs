@@ -65,7 +65,7 @@ fn brief(call: &Call) -> String {
     }
 }
 
-const LOOK: [&str; 2] = ["list snapshots/", "list gc/"];
+const LOOK: [&str; 3] = ["list snapshots/", "list forgotten/", "list gc/"];
 
 /// Asserts that a backup finds nothing to do, reads no file, and only lists.
 fn assert_costs_nothing(watched: &Watched) {
@@ -86,7 +86,7 @@ fn settled() -> (Watched, PathBuf) {
 }
 
 #[test]
-fn an_unchanged_home_costs_two_listings() {
+fn an_unchanged_home_costs_three_listings() {
     let (watched, _) = settled();
     assert_costs_nothing(&watched);
     assert_costs_nothing(&watched);
@@ -173,7 +173,7 @@ fn a_new_machine_reads_the_end_of_each_object_once() {
     let all = [names(&*watched.store, "segments/"), names(&*watched.store, "snapshots/")].concat();
     assert_eq!(tails, all);
     let (_, calls) = other.calls(|repository| repository.sync(&mut |_, _| {}).unwrap());
-    assert_eq!(calls, [Call::List { prefix: "snapshots/".into() }]);
+    assert_eq!(calls, ["snapshots/", "forgotten/"].map(|prefix| Call::List { prefix: prefix.into() }));
 }
 
 #[test]

@@ -11,10 +11,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use homekeep::codec::{ChunkId, SnapshotId};
 use homekeep::engine::backup::{BackupReport, Outcome};
-use homekeep::format::{EntryKind, TreeObject};
+use homekeep::format::{Entry, EntryKind, Page, SnapshotRecord, TreeObject};
 use homekeep::keys::{Cost, KeyFile, Secret};
-use homekeep::repo::{CreateOptions, Repository};
+use homekeep::repo::{CreateOptions, Repository, WriteTarget, WriterOptions};
 use homekeep::store::LocalStore;
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ use super::manifest;
 use super::setup::{self, TINY, date, date_directories, file, mode, prose, xattr};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/format-1");
-const NAMES: [&str; 3] = ["key-file", "passphrase", "tiny-chunks"];
+const NAMES: [&str; 4] = ["hints-and-marks", "key-file", "passphrase", "tiny-chunks"];
 
 /// A fixture, not opened yet.
 pub struct Fixture {
@@ -118,6 +119,21 @@ fn the_fixture_of_tiny_chunks_has_a_page_index_and_lists_of_lists() {
     assert_eq!(depth_and_indexes("tiny-chunks"), (2, 1));
 }
 
+#[test]
+fn the_fixture_of_hints_and_marks_has_hints_everywhere_and_a_forgotten_snapshot() {
+    let cache = tempfile::tempdir().unwrap();
+    let repository = Fixture::read("hints-and-marks").open(cache.path());
+    let snapshots = repository.snapshots().unwrap();
+    assert_eq!(repository.catalog().snapshots().unwrap().len(), snapshots.len() + 1);
+    let record = &snapshots.last().unwrap().record;
+    assert_eq!(record.hints, [(1, b"of a later program".to_vec())]);
+    let mut reader = repository.reader().unwrap();
+    let EntryKind::Directory(home) = record.homes[0].root.clone().unwrap().kind else { panic!("a home") };
+    for entry in reader.listing(&home).unwrap() {
+        assert_eq!((entry.attributes.flags, entry.attributes.hints.len()), (1 << 33, 1));
+    }
+}
+
 /// The depth of the deepest file in a fixture's first home, and how many directories have an index.
 fn depth_and_indexes(name: &str) -> (u8, usize) {
     let cache = tempfile::tempdir().unwrap();
@@ -163,6 +179,62 @@ fn write_the_fixtures() {
         std::fs::remove_dir_all(Path::new(FOLDER).join("tiny-chunks")).unwrap();
         write("tiny-chunks", &TINY, &intricate_home, &insert);
     }
+    write_hints_and_marks();
+}
+
+/// What a later program may leave behind: hints in entries and in a record, and a mark that hides
+/// the snapshot between the first and the last.
+fn write_hints_and_marks() {
+    let name = "hints-and-marks";
+    let folder = Path::new(FOLDER).join(name);
+    if folder.exists() {
+        return;
+    }
+    let cheap = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+    write(name, &cheap, &everyday_homes, &|homes| file(&homes.join("ann/hidden"), b"hidden\n"));
+    let fixture = Fixture::read(name);
+    let cache = tempfile::tempdir().unwrap();
+    let [first, forgotten] = [0, 1].map(|n: usize| &fixture.snapshots[n]);
+    let id = commit_with_hints(&mut fixture.open(cache.path()), &first.id);
+    let mark = folder.join("repository/forgotten").join(format!("{}-{}", forgotten.id, "cd".repeat(32)));
+    std::fs::create_dir(mark.parent().unwrap()).unwrap();
+    std::fs::write(mark, b"what a later program writes").unwrap();
+    let described = |id: &str| json!({ "id": id, "homes": first.homes });
+    let text = render(&[described(&first.id), described(&id.to_hex())]);
+    std::fs::write(folder.join("manifest.json"), text).unwrap();
+}
+
+/// Commits what a snapshot has once more, with a hint wherever one can be.
+fn commit_with_hints(repository: &mut Repository, id: &str) -> SnapshotId {
+    let snapshots = repository.snapshots().unwrap();
+    let from = snapshots.into_iter().find(|snapshot| snapshot.record.id.to_hex() == id).unwrap();
+    let mut record = SnapshotRecord {
+        id: SnapshotId([0x1d; 16]),
+        time_ms: from.record.time_ms + 1000,
+        parents: vec![from.hash],
+        hints: vec![(1, b"of a later program".to_vec())],
+        ..from.record
+    };
+    record.deps.push(from.hash.short());
+    let options = WriterOptions { level: 3, threads: 1, target: WriteTarget::Store };
+    let writer = repository.writer(&options).unwrap();
+    let (mut session, mut reader) = (writer.session().unwrap(), repository.reader().unwrap());
+    for root in record.homes.iter_mut().filter_map(|home| home.root.as_mut()) {
+        let EntryKind::Directory(tree) = root.kind else { panic!("a home is a directory") };
+        let mut entries = reader.listing(&tree).unwrap();
+        entries.iter_mut().for_each(add_hints);
+        let tree: ChunkId = session.tree(&Page { entries }.to_bytes()).unwrap().id;
+        root.kind = EntryKind::Directory(tree);
+        add_hints(root);
+    }
+    session.flush().unwrap();
+    repository.commit(writer.finish().unwrap(), record).unwrap();
+    SnapshotId([0x1d; 16])
+}
+
+fn add_hints(entry: &mut Entry) {
+    entry.attributes.flags |= 1 << 33;
+    entry.attributes.hints.push((200, b"of a later program".to_vec()));
 }
 
 /// Makes a fixture of two snapshots, with `change` between them.

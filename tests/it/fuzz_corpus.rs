@@ -189,7 +189,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     };
     match target {
         "commit_name" => vec![text(&vectors["segment"]["name"])],
-        "object_name" => vec![text(&vectors["segment"]["name"]), b"format".to_vec(), b"gc/a-b.c".to_vec()],
+        "object_name" => object_names(&vectors["segment"]["name"]),
         "key_file" => vec![text(&vectors["key_file"]["text"])],
         "content_list" => [vec![bytes("content_list")], refused("content list")].concat(),
         "tree" => {
@@ -197,8 +197,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         "entry" => entries(&bytes("page")),
         "descriptor" => vec![bytes("descriptor")],
-        "slot" => vec![bytes("slot_key_file"), bytes("slot_passphrase")],
-        "snapshot_record" => vec![bytes("record")],
+        "slot" => [vec![bytes("slot_key_file"), bytes("slot_passphrase")], refused("slot")].concat(),
+        "snapshot_record" => [vec![bytes("record")], refused("record")].concat(),
         "segment" => vec![segment],
         "segment_header" => vec![segment[..80].to_vec()],
         "segment_trailer" => vec![[&4096_u64.to_le_bytes()[..], &segment[4080..]].concat()],
@@ -207,6 +207,11 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "cuts" => [0, 1, 2, 3].map(|choice| [&[choice, 0xff, 0xef][..], &noise(400)].concat()).to_vec(),
         target => panic!("{target} has no seeds"),
     }
+}
+
+fn object_names(commit: &Value) -> Vec<Vec<u8>> {
+    let mark = format!("forgotten/{}-{}", "ab".repeat(16), "cd".repeat(32));
+    [commit.as_str().unwrap(), "format", "gc/a-b.c", &mark].map(|name| name.as_bytes().to_vec()).to_vec()
 }
 
 fn entries(page: &[u8]) -> Vec<Vec<u8>> {

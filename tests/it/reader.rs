@@ -31,11 +31,18 @@ fn the_vectors_are_those_of_an_independent_reader() {
 fn the_fixtures_are_read_by_an_independent_reader() {
     let Some(python) = python() else { return };
     for fixture in fixtures::all() {
-        for snapshot in &fixture.snapshots {
-            let target = tempfile::tempdir().unwrap();
+        let reader = || {
             let mut command = Command::new(&python);
             command.arg(READER).arg("--repo").arg(fixture.folder.join("repository"));
             command.args(fixture.secret_arguments());
+            command
+        };
+        let listed = String::from_utf8(succeed(reader().arg("snapshots")).stdout).unwrap();
+        let listed: Vec<_> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(listed, fixture.snapshots.iter().map(|s| &s.id).collect::<Vec<_>>(), "{}", fixture.name);
+        for snapshot in &fixture.snapshots {
+            let target = tempfile::tempdir().unwrap();
+            let mut command = reader();
             succeed(command.arg("extract").arg(&snapshot.id).arg(target.path()));
             for (user, expected) in snapshot.homes.as_object().unwrap() {
                 let mut found = manifest::of_directory(&target.path().join(user));

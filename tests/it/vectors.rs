@@ -95,6 +95,8 @@ fn what_the_vectors_call_wrong_is_refused() {
         let is_read = match case["what"].as_str().unwrap() {
             "tree" => TreeObject::from_bytes(&bytes).is_ok(),
             "content list" => ContentList::from_bytes(&bytes).is_ok(),
+            "record" => SnapshotRecord::from_bytes(&bytes).is_ok(),
+            "slot" => Slot::from_bytes(&bytes).is_ok(),
             what => panic!("{what}"),
         };
         assert!(!is_read, "{case}");
@@ -198,7 +200,14 @@ fn cuts() -> Vec<Value> {
 }
 
 fn refused() -> Vec<Value> {
-    let case = |what: &str, why: &str, bytes: &[u8]| json!({ "what": what, "why": why, "bytes": hex(bytes) });
+    [refused_trees(), refused_hints(), refused_lists(), refused_texts()].concat()
+}
+
+fn case(what: &str, why: &str, bytes: &[u8]) -> Value {
+    json!({ "what": what, "why": why, "bytes": hex(bytes) })
+}
+
+fn refused_trees() -> Vec<Value> {
     let spoiled = |bytes: &mut dyn FnMut(&mut Page)| {
         let mut page = page();
         bytes(&mut page);
@@ -224,12 +233,55 @@ fn refused() -> Vec<Value> {
             "a second of more than 10^9 nanoseconds",
             &spoiled(&mut |p| p.entries[0].mtime_ns = 1_000_000_000),
         ),
-        case("tree", "an unknown flag", &spoiled(&mut |p| p.entries[0].attributes.flags = 1 << 63)),
+        case("tree", "an unknown flag", &spoiled(&mut |p| p.entries[0].attributes.flags = 1 << 31)),
         case(
             "tree",
             "an index of one page",
             &PageIndex { pages: page_index().pages[..1].to_vec() }.to_bytes(),
         ),
+    ]
+}
+
+/// Hints are ignored only as far as they are hints, in order, and few.
+fn refused_hints() -> Vec<Value> {
+    let entry = |why, hints: Vec<(u64, Vec<u8>)>| {
+        let attributes = Attributes { hints, ..Attributes::default() };
+        let page = Page { entries: vec![entry("a", EntryKind::Fifo, 0o600, attributes)] };
+        case("tree", why, &page.to_bytes())
+    };
+    let in_record = |why, hints| case("record", why, &SnapshotRecord { hints, ..record() }.to_bytes());
+    vec![
+        entry("an attribute below the hints", vec![(127, b"hint".to_vec())]),
+        entry("hints of an entry out of order", vec![(129, vec![]), (128, vec![])]),
+        entry("a hint of an entry twice", vec![(128, vec![]), (128, vec![])]),
+        entry("17 hints of an entry", (128..145).map(|key| (key, vec![])).collect()),
+        entry("more than 4 KiB of hints of an entry", vec![(128, vec![0; 4096]), (129, vec![0])]),
+        in_record("hints of a record out of order", vec![(2, vec![]), (1, vec![])]),
+        in_record("65 hints of a record", (0..65).map(|key| (key, vec![])).collect()),
+    ]
+}
+
+fn refused_texts() -> Vec<Value> {
+    let spoiled = |why, spoil: fn(&mut SnapshotRecord)| {
+        let mut record = record();
+        spoil(&mut record);
+        case("record", why, &record.to_bytes())
+    };
+    let slot = seal_slot(&master(), &key_file_secret(), [0x55; 32], Cost::FLOOR, 0, &"x".repeat(257));
+    vec![
+        spoiled("a source of 257 bytes", |r| r.source = "x".repeat(257)),
+        spoiled("a host of 257 bytes", |r| r.host = "x".repeat(257)),
+        spoiled("a program of 257 bytes", |r| r.program = "x".repeat(257)),
+        spoiled("a tag of 257 bytes", |r| r.tags = vec!["x".repeat(257)]),
+        spoiled("65 tags", |r| r.tags = vec![String::new(); 65]),
+        spoiled("a gc record's name of 257 bytes", |r| r.gc_seen = vec!["x".repeat(257)]),
+        spoiled("4097 gc records", |r| r.gc_seen = vec![String::new(); 4097]),
+        case("slot", "a label of 257 bytes", &slot.unwrap().to_bytes()),
+    ]
+}
+
+fn refused_lists() -> Vec<Value> {
+    vec![
         case("content list", "an extent of no bytes", &[0x82, 2, 0x83, 0, 0x40, 0x81, 0]),
         case("content list", "data without an id", &[0x82, 2, 0x83, 0, 0x40, 0x81, 1]),
         case("content list", "a hole among lists", &[0x82, 2, 0x83, 1, 0x40, 0x81, 0x20]),
@@ -291,8 +343,9 @@ fn page() -> Page {
     let everything = Attributes {
         xattrs: vec![Xattr { name: b"user.comment".to_vec(), value: b"hi".to_vec() }],
         link_group: Some([0x22; 16]),
-        flags: flags::CHANGED,
+        flags: flags::CHANGED | 1 << 40,
         vault: None,
+        hints: vec![(128, b"hint".to_vec())],
     };
     let secret = Attributes {
         vault: Some(VaultItem { item: ".ssh/id_rsa".into(), version: 3 }),
@@ -361,6 +414,7 @@ fn record() -> SnapshotRecord {
         parents: vec![Hash([0x44; 32])],
         gc_seen: vec![],
         deps: vec![[0x44; 8], [0x66; 8]],
+        hints: vec![(7, b"hint".to_vec())],
     }
 }
 

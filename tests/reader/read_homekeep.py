@@ -155,9 +155,16 @@ def byte_string(value, length=None, what="bytes"):
     return value
 
 
-def text(value, what="text"):
+def text(value, what="text", limit=None):
     require(type(value) is Text, f"{what} is no text")
+    require(limit is None or len(value.encode()) <= limit, f"{what} is longer than {limit} bytes")
     return value
+
+
+def check_hints(hints, count, total):
+    """Hints are ignored, but not without bounds."""
+    require(len(hints) <= count, "more hints than there may be")
+    require(sum(len(byte_string(value)) for value in hints.values()) <= total, "more hints than there may be")
 
 
 def split_bytes(value, width, what="ids"):
@@ -185,6 +192,7 @@ COMMIT = re.compile(
     r"-([0-9a-f]{32})\.(0|[1-9]\d*)-([0-9a-f]{64})\Z",
     re.ASCII,
 )
+FORGOTTEN = re.compile(r"forgotten/([0-9a-f]{32})(-.*)?\Z", re.ASCII)
 EPOCH = datetime.datetime(1970, 1, 1)
 CommitName = collections.namedtuple("CommitName", "name time_ms id supersession hash")
 
@@ -277,7 +285,7 @@ def open_slot(data, secret):
     for number in array(cost, 3, "cost"):
         integer(number, 0, U32, "cost")
     byte_string(salt, 32), byte_string(commitment, 32), byte_string(wrapped, 48)
-    integer(created, -I64 - 1, I64), text(label)
+    integer(created, -I64 - 1, I64), text(label, "label", 256)
     if ("key", "passphrase")[kind] not in secret:
         return None
     k = derive("homekeep 2026-11-24 format 1 key slot", stretch(kind, cost, salt, secret) + salt, 64)
@@ -383,17 +391,20 @@ def open_block(header, number, block, stored):
 # 7: snapshot records
 
 Record = collections.namedtuple(
-    "Record", "version id supersession time finished source host program tags homes parents gc_seen deps"
+    "Record", "version id supersession time finished source host program tags homes parents gc_seen deps hints"
 )
 HomeRecord = collections.namedtuple("HomeRecord", "user path root files directories bytes new_bytes problems attention")
 
 
 def parse_record(data):
-    record = Record(*array(versioned(data, "snapshot record"), 13))
+    record = Record(*array(versioned(data, "snapshot record"), 14))
     byte_string(record.id, 16), integer(record.supersession, 0, U32)
     integer(record.time, -I64 - 1, I64), integer(record.finished, -I64 - 1, I64)
-    for words in (record.source, record.host, record.program, *array(record.tags), *array(record.gc_seen)):
-        text(words)
+    require(len(array(record.tags)) <= 64 and len(array(record.gc_seen)) <= 4096, "too many tags or gc records")
+    for words in (record.source, record.host, record.program, *record.tags, *record.gc_seen):
+        text(words, "a text of the record", 256)
+    require(type(record.hints) is dict, "hints are no map")
+    check_hints(record.hints, 64, 1 << 20)
     homes = [parse_home(home) for home in array(record.homes)]
     parents, deps = split_bytes(record.parents, 32), split_bytes(record.deps, 8)
     require(ascends(deps) and ascends([home.user for home in homes]), "deps or homes out of order")
@@ -474,7 +485,9 @@ def parse_entry(item, owners):
 
 
 def parse_attributes(item):
-    require(type(item) is dict and item and all(key in (0, 1, 2, 3) for key in item), "unknown attribute")
+    require(type(item) is dict and item, "attributes of another shape")
+    require(all(key >= 128 or key in (0, 1, 2, 3) for key in item), f"unknown attribute: {NEWER}")
+    check_hints({key: value for key, value in item.items() if key >= 128}, 16, 4096)
     if 0 in item:
         pairs = array(item[0])
         require(pairs and len(pairs) % 2 == 0, "extended attributes of odd number")
@@ -484,7 +497,7 @@ def parse_attributes(item):
     if 1 in item:
         byte_string(item[1], 16)
     if 2 in item:
-        integer(item[2], 1, 15, "flags")
+        require(integer(item[2], 1, U64, "flags") & U32 <= 15, f"unknown flag: {NEWER}")
     if 3 in item:
         name, version = array(item[3], 2)
         text(name), integer(version)
@@ -594,9 +607,13 @@ class Repository:
         return header, *open_toc(header, start, self.store.get(name, start, toc_len))
 
     def read_snapshots(self):
-        """The newest form of each snapshot, oldest first."""
+        """The newest form of each snapshot that is not forgotten, oldest first."""
         newest = {}
+        marks = filter(None, map(FORGOTTEN.match, self.store.list("forgotten")))
+        forgotten = {bytes.fromhex(mark.group(1)) for mark in marks}
         for name in filter(None, map(parse_commit_name, self.store.list("snapshots"))):
+            if name.id in forgotten:
+                continue
             try:
                 _, _, record = self.read_segment(name.name)
                 require(record is not None, "a commit without a record")
@@ -810,14 +827,20 @@ def check_vectors(path):
         same(keyed(keys["tree"], raw(name, "bytes")), raw(name, "id"), name)
         parse(raw(name, "bytes"))
     check_segment(vectors, keys)
+    parsers = {"tree": parse_tree, "content list": parse_list, "record": parse_record, "slot": check_slot}
     for case in vectors["refused"]:
-        parse = parse_tree if case["what"] == "tree" else parse_list
+        parse = parsers[case["what"]]
         try:
             parse(bytes.fromhex(case["bytes"]))
         except Damage:
             continue
         raise Damage(f"accepted: {case['why']}")
     print("all vectors are right")
+
+
+def check_slot(data):
+    """Only what can be said of a slot without a secret."""
+    open_slot(data, {})
 
 
 def pick(value, keys):

@@ -13,7 +13,7 @@ use crate::cli::open;
 use crate::cli::secret::SecretSource;
 use crate::cli::table::{self, Align};
 use crate::cli::text;
-use crate::format::SlotKind;
+use crate::format::{Slot, SlotKind};
 use crate::keys::{Cost, Secret};
 use crate::repo::{KeySlot, Repository};
 
@@ -55,7 +55,7 @@ struct NewSecret {
     #[arg(long, value_name = "COMMAND")]
     new_password_command: Option<String>,
     /// Whom or what it is for
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = label)]
     label: Option<String>,
 }
 
@@ -135,6 +135,14 @@ fn add(context: &Context, repository: &Repository, new: &NewSecret) -> Result<Ke
         open::tell_of_key(&context.output, &key_file);
     }
     Ok(slot)
+}
+
+/// Checked before a key file is made for it.
+fn label(text: &str) -> Result<String, String> {
+    match text.len() <= Slot::MAX_LABEL_LEN {
+        true => Ok(text.into()),
+        false => Err(format!("longer than {} bytes", Slot::MAX_LABEL_LEN)),
+    }
 }
 
 fn remove(context: &Context, repository: &Repository, id: &str) -> Result<KeySlot, CliError> {

@@ -189,6 +189,7 @@ mod tests {
             parents: vec![],
             gc_seen: vec![],
             deps: vec![],
+            hints: vec![],
         };
         Snapshot { name: ObjectName::descriptor(), hash: Hash([id; 32]), record }
     }

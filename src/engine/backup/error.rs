@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::files::rules::RuleError;
+use crate::format::SnapshotRecord;
 use crate::index::IndexError;
 use crate::repo::RepoError;
 
@@ -30,6 +31,20 @@ pub enum BackupError {
     /// A user was asked for who has no home here.
     #[error("{} has no home among those of this run", String::from_utf8_lossy(.0))]
     NoSuchUser(Vec<u8>),
+    /// A text is longer than any in a snapshot record.
+    #[error(
+        "the {what} has {length} bytes, and a snapshot keeps no more than {max}",
+        max = SnapshotRecord::MAX_TEXT_LEN
+    )]
+    LongText {
+        /// What it is.
+        what: &'static str,
+        /// Its bytes.
+        length: usize,
+    },
+    /// More tags than a snapshot record has.
+    #[error("{0} tags are given, and a snapshot keeps no more than {max}", max = SnapshotRecord::MAX_TAGS)]
+    ManyTags(usize),
     /// A pattern cannot be used.
     #[error(transparent)]
     Rule(#[from] RuleError),

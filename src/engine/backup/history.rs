@@ -35,7 +35,8 @@ impl History {
         self.snapshots.iter().filter(|s| commits.contains(&s.hash))
     }
 
-    /// Whether a commit exists, of whatever source.
+    /// Whether a commit exists, of whatever source, and may be relied on: that of a forgotten snapshot
+    /// is not among those this history was made of, since its segments may be on their way out.
     pub fn has(&self, commit: &Hash) -> bool {
         self.all.contains(commit)
     }
@@ -80,5 +81,30 @@ impl History {
             })
             .map(|home| (home.user.clone(), home.path.clone()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::Bench;
+    use crate::store::Store;
+
+    #[test]
+    fn a_forgotten_snapshot_is_neither_a_base_nor_a_parent() {
+        let mut bench = Bench::new();
+        bench.home("ann").file("notes", "first").file("same", "same");
+        bench.backup("2026-01-01T00:00:00Z");
+        bench.home("ann").file("notes", "second");
+        let second = bench.backup("2026-01-02T00:00:00Z");
+        let [first_commit, second_commit] = [0, 1].map(|n| bench.repository.snapshots().unwrap()[n].hash);
+        let mark = format!("forgotten/{second}").parse().unwrap();
+        bench.store.put(&mark, b"").unwrap();
+
+        let third = bench.backup("2026-01-03T00:00:00Z");
+        let snapshots = bench.repository.snapshots().unwrap();
+        assert!(bench.repository.has_commit(&second_commit).unwrap());
+        let newest = snapshots.iter().find(|snapshot| snapshot.record.id == third).unwrap();
+        assert_eq!(newest.record.parents, [first_commit]);
+        assert_eq!(snapshots.len(), 2);
     }
 }

@@ -62,7 +62,7 @@ impl AttributeChanges {
             mtime: (before.mtime_s, before.mtime_ns) != (after.mtime_s, after.mtime_ns),
             xattrs: old.xattrs != new.xattrs,
             links: old.link_group.is_some() != new.link_group.is_some(),
-            marks: old.flags != new.flags,
+            marks: old.critical_flags() != new.critical_flags(),
         }
     }
 

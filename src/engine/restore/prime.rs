@@ -163,5 +163,5 @@ fn is_restored(entry: &Entry, listed: &Listed) -> bool {
     let is_same_mode = stat.kind.is_symlink() || entry.mode == stat.mode;
     let is_same_owner = (entry.owner.uid, entry.owner.gid) == (stat.uid, stat.gid);
     let is_same_time = (entry.mtime_s, entry.mtime_ns) == stat.mtime;
-    is_same_kind && is_same_mode && is_same_owner && is_same_time && entry.attributes.flags == 0
+    is_same_kind && is_same_mode && is_same_owner && is_same_time && entry.attributes.critical_flags() == 0
 }

@@ -20,6 +20,7 @@ fn snapshot(id: u8, day: u8, homes: &[(&str, Attention)]) -> Snapshot {
         parents: vec![],
         gc_seen: vec![],
         deps: vec![],
+        hints: vec![],
     };
     let hash = Hash([id; 32]);
     let name = format!("snapshots/{id}").parse().unwrap();

@@ -476,7 +476,7 @@ impl<'a> Walker<'a> {
         match signature {
             Some(signature) => (signature == Signature::of(stat)).then_some((signature, entry)),
             None if stat.kind.is_file()
-                && entry.attributes.flags == 0
+                && entry.attributes.critical_flags() == 0
                 && !home.is_recent_in_previous(stat.mtime.0) =>
             {
                 let xattrs = xattrs_at(handle, name).ok()?;
