@@ -57,6 +57,9 @@ pub struct BackupOptions {
     pub verify_unchanged: bool,
     /// Let SQLite copy databases that are in use.
     pub sqlite_copies: bool,
+    /// The program that makes those copies: this one, [`OWN_PROGRAM`](crate::files::live_sqlite::OWN_PROGRAM), unless the process is
+    /// not homekeep.
+    pub sqlite_program: PathBuf,
     /// Users of whom an admin says that their home did shrink or go.
     pub confirmed: Vec<Vec<u8>>,
     /// A home with less than this share of its files and of its bytes, in percent, has shrunk.

@@ -129,6 +129,7 @@ impl Site {
             cross_file_systems: false,
             verify_unchanged: false,
             sqlite_copies: true,
+            sqlite_program: PROGRAM.into(),
             confirmed: Vec::new(),
             shrink_percent: 50,
             is_privileged: geteuid().is_root(),

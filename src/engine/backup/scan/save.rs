@@ -611,8 +611,8 @@ impl<'a> Walker<'a> {
         let began = Instant::now();
         let copy = match directory.home.copy_limits() {
             Some(limits) => {
-                let name = OsStr::from_bytes(name);
-                live_sqlite::copy(handle.as_fd(), name, account, &limits, &self.scan.scratch)
+                let (name, program) = (OsStr::from_bytes(name), &self.scan.options.sqlite_program);
+                live_sqlite::copy(program, handle.as_fd(), name, account, &limits, &self.scan.scratch)
                     .map_err(|e| e.to_string())
             }
             None => Err("the home's databases took too long".into()),
