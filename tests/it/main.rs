@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module for each subject.
 
+mod changing;
 mod cheap;
 mod hostile;
 mod live_sqlite;

@@ -183,7 +183,8 @@ impl Site {
         self.find(source, path).unwrap_or_else(|| panic!("{path} is not in the snapshot"))
     }
 
-    fn find(&self, source: &RestoreSource, path: &str) -> Option<Entry> {
+    /// What the snapshot says of a path in a home, if it has it.
+    pub fn find(&self, source: &RestoreSource, path: &str) -> Option<Entry> {
         let mut reader = self.repository().reader().unwrap();
         let mut entry = source.entry.clone();
         for name in path.split('/') {
