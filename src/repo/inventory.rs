@@ -147,6 +147,12 @@ impl Repository {
         let toc = self.add_segment(name, length, SegmentKind::Commit)?;
         let bytes = toc.record.ok_or_else(|| damaged(name, "it has no snapshot record"))?;
         let record = read_record(name, &bytes)?;
+        // An object that stands under another's name would hide what belongs there.
+        let is_named = CommitName::parse(name)
+            .is_ok_and(|name| (name.id, name.supersession) == (record.id, record.supersession));
+        if !is_named {
+            return Err(damaged(name, "it is another snapshot than its name says"));
+        }
         self.catalog.add_snapshot(name, hash, &bytes)?;
         Ok(record)
     }
