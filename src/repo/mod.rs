@@ -96,11 +96,7 @@ impl Repository {
         };
         let descriptor = Descriptor::from_bytes(&bytes)
             .map_err(|source| RepoError::Format { name: name.to_string(), source })?;
-        let master = unlock(&read_slots(store.as_ref())?, secret)?;
-        let keys = RepositoryKeys::derive(&master);
-        if !Descriptor::is_authentic(&bytes, &keys) {
-            return Err(RepoError::Forged(name));
-        }
+        let (master, keys) = unlock(&read_slots(store.as_ref())?, secret, &bytes)?;
         Self::assemble(store, master, keys, descriptor, cache)
     }
 
@@ -208,15 +204,26 @@ fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
     }
 }
 
-/// Tries the secret on every slot of its kind.
-fn unlock(slots: &[KeySlot], secret: &Secret) -> Result<MasterKey, RepoError> {
-    let mut outcome = KeyError::Wrong;
+/// Tries the secret on every slot of its kind. One that opens may be of another repository with the
+/// same secret: the key in it counts only if the descriptor was written with it.
+fn unlock(
+    slots: &[KeySlot],
+    secret: &Secret,
+    descriptor: &[u8],
+) -> Result<(MasterKey, RepositoryKeys), RepoError> {
+    let mut outcome = RepoError::Key(KeyError::Wrong);
     for KeySlot { slot, .. } in slots {
         match open_slot(slot, secret) {
-            Ok(master) => return Ok(master),
-            Err(KeyError::Cost(cost)) => outcome = KeyError::Cost(cost),
+            Ok(master) => {
+                let keys = RepositoryKeys::derive(&master);
+                if Descriptor::is_authentic(descriptor, &keys) {
+                    return Ok((master, keys));
+                }
+                outcome = RepoError::Forged(ObjectName::descriptor());
+            }
+            Err(KeyError::Cost(cost)) => outcome = KeyError::Cost(cost).into(),
             Err(_) => {}
         }
     }
-    Err(outcome.into())
+    Err(outcome)
 }
