@@ -10,7 +10,7 @@ pub(super) mod seen_listing;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -127,6 +127,7 @@ fn attempt(
         own: &own_directories(repository, options),
         started_s: started.as_second(),
         scratch: scratch(repository)?,
+        damaged: Mutex::default(),
     };
     let (walked, roots): (Vec<_>, Vec<_>) =
         homes.into_iter().map(|(home, root)| (Arc::clone(&home), (home, root))).unzip();
@@ -139,7 +140,9 @@ fn attempt(
     };
 
     let records = home_records(&walked, &unopened, options, &history, &owners);
-    let mut report = BackupReport::new(&walked, unopened, &records, started, synced.damaged);
+    let mut damaged = synced.damaged;
+    damaged.append(&mut lock(&scan.damaged));
+    let mut report = BackupReport::new(&walked, unopened, &records, started, damaged);
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
         return Ok(report);

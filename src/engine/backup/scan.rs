@@ -31,7 +31,7 @@ use crate::files::rules::Rules;
 use crate::files::walk::Stat;
 use crate::format::Content;
 use crate::index::{HomeKey, Seen, SeenRow};
-use crate::repo::{Repository, Writer};
+use crate::repo::{RepoError, Repository, Writer};
 
 /// One home while it is walked.
 pub struct Home {
@@ -161,6 +161,8 @@ pub struct Scan<'a> {
     pub started_s: i64,
     /// Where the private copies of live databases are made.
     pub scratch: PathBuf,
+    /// Objects of earlier snapshots that could not be read.
+    pub damaged: Mutex<Vec<RepoError>>,
 }
 
 impl Scan<'_> {
