@@ -35,7 +35,11 @@ pub fn prime(
     let EntryKind::Directory(tree) = source.entry.kind else { return Ok(()) };
     let mut stack = vec![(place, tree)];
     while let Some((place, tree)) = stack.pop() {
-        primer.directory(&place, tree, &mut stack)?;
+        match primer.directory(&place, tree, &mut stack) {
+            // Nothing counts as seen there; that it did not come back has been reported.
+            Err(RestoreError::Repository(error)) if error.is_damage() => {}
+            primed => primed?,
+        }
     }
     seen.update_home(&context.options.source, &source.user, &source.commit, &primer.rows, &[])?;
     Ok(())
