@@ -2,6 +2,7 @@
 
 mod changing;
 mod cheap;
+mod damage;
 mod hostile;
 mod live_sqlite;
 mod restoring;

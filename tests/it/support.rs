@@ -64,7 +64,17 @@ impl Site {
 
     /// The repository that `store` has already; homes and cache are new, as on another machine.
     pub fn beside(store: Arc<dyn Store>) -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap(), store };
+        Self::at(tempfile::tempdir().unwrap(), store)
+    }
+
+    /// Likewise, in memory where the system has a place for that: for tests with hundreds of sites.
+    pub fn in_memory(store: Arc<dyn Store>) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::at(folder.unwrap(), store)
+    }
+
+    fn at(folder: TempDir, store: Arc<dyn Store>) -> Self {
+        let site = Self { folder, store };
         fs::create_dir(site.homes()).unwrap();
         site
     }
