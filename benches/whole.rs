@@ -33,6 +33,7 @@ fn make_homes(folder: &Path) {
 
 fn options(homes: &Path) -> BackupOptions {
     BackupOptions {
+        sqlite_program: homekeep::files::live_sqlite::OWN_PROGRAM.into(),
         homes: HomeSelection::Under(homes.into()),
         users: Vec::new(),
         source: "bench".into(),

@@ -63,6 +63,9 @@ pub struct BackupOptions {
     pub verify_unchanged: bool,
     /// Let SQLite copy databases that are in use.
     pub sqlite_copies: bool,
+    /// The program that makes those copies: this one, [`OWN_PROGRAM`](crate::files::live_sqlite::OWN_PROGRAM), unless the process is
+    /// not homekeep.
+    pub sqlite_program: PathBuf,
     /// Users of whom an admin says that their home did shrink or go.
     pub confirmed: Vec<Vec<u8>>,
     /// A home with less than this share of its files and of its bytes, in percent, has shrunk.
@@ -136,6 +139,7 @@ fn attempt(
         started_s: started.as_second(),
         scratch: scratch(repository)?,
         rows: &rows,
+        damaged: Mutex::default(),
     };
     let (walked, roots): (Vec<_>, Vec<_>) =
         homes.into_iter().map(|(home, root)| (Arc::clone(&home), (home, root))).unzip();
@@ -151,7 +155,9 @@ fn attempt(
     if records.is_empty() {
         return Err(BackupError::NoHomes(options.homes.to_string()));
     }
-    let mut report = BackupReport::new(&walked, unopened, &records, started, synced.damaged);
+    let mut damaged = synced.damaged;
+    damaged.append(&mut lock(&scan.damaged));
+    let mut report = BackupReport::new(&walked, unopened, &records, started, damaged);
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
         report.finished = Timestamp::now();

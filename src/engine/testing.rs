@@ -141,6 +141,7 @@ pub fn path(text: impl AsRef<[u8]>) -> HomePath {
 
 fn backup_options(homes: &Path) -> BackupOptions {
     BackupOptions {
+        sqlite_program: crate::files::live_sqlite::OWN_PROGRAM.into(),
         users: Vec::new(),
         homes: HomeSelection::Under(homes.into()),
         source: SOURCE.into(),

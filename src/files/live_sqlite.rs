@@ -50,7 +50,7 @@ pub const SUBCOMMAND: &str = "internal-sqlite-copy";
 pub const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// The running program, even when its file was replaced or removed meanwhile.
-const OWN_PROGRAM: &str = "/proc/self/exe";
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// What SQLite appends to a database's name for the files that are part of it.
 const COMPANION_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -136,19 +136,9 @@ pub enum LiveSqliteError {
 ///
 /// Gives the copy, from its start, without a name in any directory. `scratch_dir` must belong to this
 /// process's user and be writable by nobody else. Many databases can each take the whole time limit:
-/// the caller bounds their sum.
+/// the caller bounds their sum. `program` is one that knows [`SUBCOMMAND`]: [`OWN_PROGRAM`], unless this
+/// process is not homekeep.
 pub fn copy(
-    dir: BorrowedFd<'_>,
-    name: &OsStr,
-    account: Account,
-    limits: &CopyLimits,
-    scratch_dir: &Path,
-) -> Result<File, LiveSqliteError> {
-    copy_with(Path::new(OWN_PROGRAM), dir, name, account, limits, scratch_dir)
-}
-
-/// [`copy`] by another program that knows [`SUBCOMMAND`], for processes that are not homekeep.
-pub fn copy_with(
     program: &Path,
     dir: BorrowedFd<'_>,
     name: &OsStr,

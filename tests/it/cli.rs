@@ -153,7 +153,14 @@ impl World {
 }
 
 fn answer(command: &mut Command) -> Answer {
-    let output = command.output().unwrap();
+    // A test that starts a process while another copies the program lets the child hold the copy
+    // open for a moment, and what is open for writing cannot be run.
+    let output = loop {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => break output.unwrap(),
+        }
+    };
     Answer {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),

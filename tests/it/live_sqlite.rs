@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use homekeep::files::live_sqlite::{
-    Account, CopyLimits, LiveSqliteError, belongs_to_copy, copy_with, is_live_database,
+    Account, CopyLimits, LiveSqliteError, belongs_to_copy, copy, is_live_database,
 };
 use rusqlite::{Connection, ErrorCode};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -77,7 +77,7 @@ impl Fixture {
 
     fn copy_as(&self, account: Account, name: &str, limits: &CopyLimits) -> Result<File, LiveSqliteError> {
         let home = File::open(self.home.path()).unwrap();
-        copy_with(Path::new(PROGRAM), home.as_fd(), name.as_ref(), account, limits, self.scratch.path())
+        copy(Path::new(PROGRAM), home.as_fd(), name.as_ref(), account, limits, self.scratch.path())
     }
 
     fn copy(&self, name: &str, limits: &CopyLimits) -> Result<File, LiveSqliteError> {
@@ -428,15 +428,8 @@ fn a_child_that_never_ends_is_killed() {
     let fixture = Fixture::new();
     let home = File::open(fixture.home.path()).unwrap();
     let run = |program| {
-        copy_with(
-            Path::new(program),
-            home.as_fd(),
-            "x".as_ref(),
-            fixture.account,
-            &SHORT,
-            fixture.scratch.path(),
-        )
-        .unwrap_err()
+        copy(Path::new(program), home.as_fd(), "x".as_ref(), fixture.account, &SHORT, fixture.scratch.path())
+            .unwrap_err()
     };
     let start = Instant::now();
     assert!(matches!(run("/usr/bin/yes"), LiveSqliteError::TimedOut { .. }));

@@ -1,8 +1,10 @@
 //! The integration tests: one binary, a module for each subject. `architecture` holds that none is forgotten.
 
 mod architecture;
+mod changing;
 mod cheap;
 mod cli;
+mod damage;
 mod fixtures;
 mod fuzz_corpus;
 mod hostile;

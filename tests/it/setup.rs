@@ -29,6 +29,7 @@ pub fn create(folder: &Path, secret: &Secret, cache: &Path, options: &CreateOpti
 /// Takes a snapshot of every home in a folder.
 pub fn save(repository: &mut Repository, homes: &Path) -> BackupReport {
     let options = BackupOptions {
+        sqlite_program: homekeep::files::live_sqlite::OWN_PROGRAM.into(),
         homes: HomeSelection::Under(homes.into()),
         users: vec![],
         source: "lab".into(),

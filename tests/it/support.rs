@@ -64,7 +64,17 @@ impl Site {
 
     /// The repository that `store` has already; homes and cache are new, as on another machine.
     pub fn beside(store: Arc<dyn Store>) -> Self {
-        let site = Self { folder: tempfile::tempdir().unwrap(), store };
+        Self::at(tempfile::tempdir().unwrap(), store)
+    }
+
+    /// Likewise, in memory where the system has a place for that: for tests with hundreds of sites.
+    pub fn in_memory(store: Arc<dyn Store>) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::at(folder.unwrap(), store)
+    }
+
+    fn at(folder: TempDir, store: Arc<dyn Store>) -> Self {
+        let site = Self { folder, store };
         fs::create_dir(site.homes()).unwrap();
         site
     }
@@ -130,6 +140,7 @@ impl Site {
             cross_file_systems: false,
             verify_unchanged: false,
             sqlite_copies: true,
+            sqlite_program: PROGRAM.into(),
             confirmed: Vec::new(),
             shrink_percent: 50,
             is_privileged: geteuid().is_root(),
@@ -183,7 +194,8 @@ impl Site {
         self.find(source, path).unwrap_or_else(|| panic!("{path} is not in the snapshot"))
     }
 
-    fn find(&self, source: &RestoreSource, path: &str) -> Option<Entry> {
+    /// What the snapshot says of a path in a home, if it has it.
+    pub fn find(&self, source: &RestoreSource, path: &str) -> Option<Entry> {
         let mut reader = self.repository().reader().unwrap();
         let mut entry = source.entry.clone();
         for name in path.split('/') {

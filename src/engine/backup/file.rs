@@ -54,8 +54,9 @@ impl<'a> FileSaver<'a> {
     pub fn save(&mut self, file: &OpenFile, session: &mut WriteSession) -> Result<SavedFile, SaveError> {
         let mut extents = ExtentSink { session, lists: ListBuilder::default(), bytes_new: 0 };
         if !file.is_sparse() {
-            // Up to the end that reading finds: the file may have grown since it was looked at.
-            self.save_data(file, 0, u64::MAX, &mut extents)?;
+            // No further than the end it had when it was opened: one that grows as fast as it is read would
+            // never end, and its owner could have it so.
+            self.save_data(file, 0, file.stat.size, &mut extents)?;
             return extents.finish();
         }
         let mut at = 0;
@@ -147,4 +148,36 @@ impl ExtentSink<'_> {
 
 fn store_list(session: &mut WriteSession, list: &ContentList) -> Result<ChunkId, RepoError> {
     Ok(session.tree(&list.to_bytes())?.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::files::walk;
+    use crate::keys::{Cost, Secret};
+    use crate::repo::{CreateOptions, Repository, WriteTarget, WriterOptions};
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn a_file_is_read_no_further_than_it_went_when_it_was_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = Secret::KeyFile([7; 32].into());
+        let create = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+        let cache = folder.path().join("cache");
+        let repository = Repository::create(Arc::new(MemoryStore::new()), &secret, &cache, &create).unwrap();
+        let mut named = std::fs::File::create(folder.path().join("log")).unwrap();
+        named.write_all(&[1; 5000]).unwrap();
+        let file = OpenFile::open(walk::open_path(folder.path()).unwrap(), b"log").unwrap();
+        named.write_all(&[2; 5000]).unwrap();
+        let chunker = Chunker::new(create.chunker, repository.keys().gear_table());
+        let meter = Meter::default();
+        let writer =
+            repository.writer(&WriterOptions { level: 1, threads: 1, target: WriteTarget::Store }).unwrap();
+        let mut session = writer.session().unwrap();
+        let saved = FileSaver::new(&chunker, &meter).save(&file, &mut session).unwrap();
+        assert_eq!(saved.content.size(), 5000);
+    }
 }

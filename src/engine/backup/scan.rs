@@ -31,7 +31,7 @@ use crate::files::rules::Rules;
 use crate::files::walk::Stat;
 use crate::format::Content;
 use crate::index::{HomeKey, Seen, SeenWriter};
-use crate::repo::{Repository, Writer};
+use crate::repo::{RepoError, Repository, Writer};
 
 /// One home while it is walked.
 pub struct Home {
@@ -169,6 +169,8 @@ pub struct Scan<'a> {
     pub scratch: PathBuf,
     /// Takes what was seen; committed when the snapshot stands.
     pub rows: &'a Mutex<SeenWriter>,
+    /// Objects of earlier snapshots that could not be read.
+    pub damaged: Mutex<Vec<RepoError>>,
 }
 
 impl Scan<'_> {

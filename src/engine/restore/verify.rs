@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use super::plan::{Context, Root};
+use super::plan::{Context, Root, chain};
 use super::report::RestoreReport;
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, ProblemKind};
@@ -35,7 +35,14 @@ pub fn verify(
     let include = context.includes.as_ref().map(|rules| rules.home(&source.home_path));
     let mut stack = vec![(place, tree, Vec::new(), scope, include)];
     while let Some((place, tree, path, scope, include)) = stack.pop() {
-        for entry in verifier.reader.listing(&tree)? {
+        let listing = match verifier.reader.listing(&tree) {
+            Err(error) if error.is_damage() => {
+                verifier.differs(&path, &chain(&error))?;
+                continue;
+            }
+            listing => listing?,
+        };
+        for entry in listing {
             let name = OsStr::from_bytes(&entry.name);
             let excludes = |scope: &Scope| scope.decide(name, entry.is_directory()) != Verdict::Keep;
             let is_wanted = include.as_ref().is_none_or(excludes);
@@ -102,7 +109,7 @@ impl Verifier<'_, '_> {
             return self.differs(path, "it cannot be opened");
         };
         let (mut at, mut buffer, mut is_equal) = (0, Vec::new(), true);
-        self.reader.extents(content, &mut |reader, extent| {
+        let read = self.reader.extents(content, &mut |reader, extent| {
             is_equal &= match extent {
                 Extent::Data { id, length } => {
                     buffer.resize(length.min(PIECE) as usize, 0);
@@ -113,7 +120,11 @@ impl Verifier<'_, '_> {
             };
             at += extent.length();
             Ok::<_, RepoError>(())
-        })?;
+        });
+        match read {
+            Err(error) if error.is_damage() => return self.differs(path, &chain(&error)),
+            read => read?,
+        }
         Meter::add(&self.context.meter.bytes_moved, at);
         if is_equal && file.stat.size == at {
             self.report.verified += 1;

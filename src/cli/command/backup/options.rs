@@ -28,6 +28,7 @@ pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupO
     let jobs = arguments.jobs.or(config.read_concurrency);
     let lost = arguments.shrink_percent.or(config.shrink_percent).unwrap_or(DEFAULT_SHRINK_PERCENT);
     Ok(BackupOptions {
+        sqlite_program: crate::files::live_sqlite::OWN_PROGRAM.into(),
         homes: homes::select(named, context.caller)?,
         users: bytes(&arguments.user),
         source: source(arguments, config, &variable),

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::directory::{Child, Directory, Outcome, Visit};
 use super::{Home, Queue, RACY_S, Recent, Scan, lock};
+use crate::codec::ChunkId;
 use crate::engine::backup::BackupError;
 use crate::engine::backup::file::{FileSaver, SaveError};
 use crate::engine::backup::prior::Prior;
@@ -246,9 +247,7 @@ impl<'a> Walker<'a> {
     ) -> Result<Vec<Arc<Directory>>, LookError> {
         let subdirectories: Vec<&Listed> = visit.entries.iter().filter(|e| e.stat.kind.is_dir()).collect();
         let mut previous = match (&visit.seen, directory.previous) {
-            (None, Some(tree)) if !subdirectories.is_empty() => {
-                Some(Prior::tree(&mut self.reader, tree).map_err(fatal)?)
-            }
+            (None, Some(tree)) if !subdirectories.is_empty() => Some(self.prior_tree(tree).map_err(fatal)?),
             _ => None,
         };
         let mut children = Vec::with_capacity(subdirectories.len());
@@ -258,12 +257,10 @@ impl<'a> Walker<'a> {
                 continue;
             }
             let tree = match &mut previous {
-                Some(prior) => {
-                    match prior.take(&listed.name, &mut self.reader).map_err(fatal)?.map(|(_, e)| e.kind) {
-                        Some(EntryKind::Directory(tree)) => Some(tree),
-                        _ => None,
-                    }
-                }
+                Some(prior) => match self.take(prior, &listed.name).map_err(fatal)?.map(|(_, e)| e.kind) {
+                    Some(EntryKind::Directory(tree)) => Some(tree),
+                    _ => None,
+                },
                 None => None,
             };
             children.push(directory.child(listed, visit.children.len(), scope, tree));
@@ -365,7 +362,7 @@ impl<'a> Walker<'a> {
         let mut copied = HashSet::new();
         let mut children = mem::take(&mut visit.children).into_iter().peekable();
         for listed in &entries {
-            let known = prior.take(&listed.name, &mut self.reader)?;
+            let known = self.take(&mut prior, &listed.name)?;
             if listed.stat.kind.is_dir() {
                 while children.next_if(|c| c.name < listed.name).is_some() {}
                 let child = children.next_if(|c| c.name == listed.name);
@@ -403,8 +400,34 @@ impl<'a> Walker<'a> {
                 let bytes = self.seen.entries(key, directory.stat.device, directory.stat.inode)?;
                 Ok(Prior::seen(bytes.unwrap_or_default()))
             }
-            (_, _, Some(tree)) => Ok(Prior::tree(&mut self.reader, tree)?),
+            (_, _, Some(tree)) => Ok(self.prior_tree(tree)?),
             _ => Ok(Prior::none()),
+        }
+    }
+
+    /// What a snapshot's tree has. One that is damaged is known no more: its files are read again.
+    fn prior_tree(&mut self, tree: ChunkId) -> Result<Prior, RepoError> {
+        match Prior::tree(&mut self.reader, tree) {
+            Err(error) if error.is_damage() => {
+                lock(&self.scan.damaged).push(error);
+                Ok(Prior::none())
+            }
+            prior => prior,
+        }
+    }
+
+    fn take(
+        &mut self,
+        prior: &mut Prior,
+        name: &[u8],
+    ) -> Result<Option<(Option<Signature>, Entry)>, RepoError> {
+        match prior.take(name, &mut self.reader) {
+            Err(error) if error.is_damage() => {
+                lock(&self.scan.damaged).push(error);
+                *prior = Prior::none();
+                Ok(None)
+            }
+            taken => taken,
         }
     }
 
@@ -641,8 +664,8 @@ impl<'a> Walker<'a> {
         let began = Instant::now();
         let copy = match directory.home.copy_limits() {
             Some(limits) => {
-                let name = OsStr::from_bytes(name);
-                live_sqlite::copy(handle.as_fd(), name, account, &limits, &self.scan.scratch)
+                let (name, program) = (OsStr::from_bytes(name), &self.scan.options.sqlite_program);
+                live_sqlite::copy(program, handle.as_fd(), name, account, &limits, &self.scan.scratch)
                     .map_err(|e| e.to_string())
             }
             None => Err("the home's databases took too long".into()),
