@@ -18,6 +18,8 @@ mod report;
 mod verify;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 pub use decide::Overwrite;
 pub use error::RestoreError;
@@ -30,7 +32,7 @@ use crate::files::owners::{LookupFailure, OwnerMap, OwnerMatch, Owners};
 use crate::files::place::{IfMissing, Place};
 use crate::files::rules::RuleOptions;
 use crate::format::Entry;
-use crate::repo::Repository;
+use crate::repo::{Readers, Repository};
 
 /// One tree to bring back.
 #[derive(Debug, Clone)]
@@ -95,7 +97,7 @@ pub struct RestoreOptions {
     pub threads: usize,
 }
 
-/// Restores trees one after the other. A file's failure is noted and the rest goes on; an error of the
+/// Restores trees, several at once. A file's failure is noted and the rest goes on; an error of the
 /// repository or of the target itself ends the run, and running it again goes on where it ended.
 pub fn restore(
     repository: &Repository,
@@ -105,7 +107,6 @@ pub fn restore(
     visit: &mut (dyn FnMut(&Change<'_>) + Send),
 ) -> Result<RestoreReport, RestoreError> {
     let owners = Owners::new();
-    let mut report = RestoreReport::default();
     let excludes = RuleOptions { default_excludes: false, ignore_file_name: None, ..RuleOptions::default() };
     let context = plan::Context {
         options,
@@ -117,33 +118,59 @@ pub fn restore(
             ..excludes
         })?,
     };
-    for source in sources {
-        if meter.is_interrupted() {
-            return Err(RestoreError::Interrupted);
+    let readers = repository.readers();
+    let next = AtomicUsize::new(0);
+    let shared = Mutex::new((RestoreReport::default(), visit));
+    // Planning, finishing and telling the index are one thread's work for each tree, so several trees
+    // are done at once; within a tree, files are written by as many threads again.
+    let work = || {
+        while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let done = restore_one(&readers, source, &context, &shared);
+            if done.is_err() || meter.is_interrupted() {
+                next.store(sources.len(), Ordering::Relaxed);
+            }
+            done?;
         }
-        restore_one(repository, source, &context, visit, &mut report)?;
+        Ok(())
+    };
+    // What a dry run tells is read from top to bottom.
+    let at_once = if options.dry_run { 1 } else { options.threads.clamp(1, sources.len().max(1)) };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        let results = threads.into_iter().map(|thread| thread.join().unwrap_or(Err(RestoreError::Panicked)));
+        results.fold(Ok(()), Result::and)
+    })?;
+    if meter.is_interrupted() {
+        return Err(RestoreError::Interrupted);
     }
+    let (mut report, _) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.problems.sort_by(|a, b| (&a.user, &a.path).cmp(&(&b.user, &b.path)));
     report.problems.extend(owners.failures().iter().map(lookup_problem));
     Ok(report)
 }
 
+/// What the threads of a restore share: the report so far, and whom to tell of each change.
+type Shared<'v> = Mutex<(RestoreReport, &'v mut (dyn FnMut(&Change<'_>) + Send))>;
+
 fn restore_one(
-    repository: &Repository,
+    readers: &Readers,
     source: &RestoreSource,
     context: &plan::Context<'_>,
-    visit: &mut (dyn FnMut(&Change<'_>) + Send),
-    report: &mut RestoreReport,
+    shared: &Shared<'_>,
 ) -> Result<(), RestoreError> {
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut report = RestoreReport::default();
     let root = plan::Root::open(source, context)?;
-    let mut restorer = apply::Restorer::new(repository, source, context, root)?;
-    restorer.run(visit, report)?;
-    if context.options.dry_run {
-        return Ok(());
+    let mut restorer = apply::Restorer::new(readers, source, context, root)?;
+    let result = restorer.run(&mut |change| lock().1(change), &mut report);
+    if result.is_ok() && !context.options.dry_run {
+        if context.options.verify {
+            verify::verify(readers, source, restorer.root(), context, &mut report)?;
+        }
+        prime::prime(readers, source, restorer.root(), context)?;
     }
-    if context.options.verify {
-        verify::verify(repository, source, restorer.root(), context, report)?;
-    }
-    prime::prime(repository, source, restorer.root(), context)
+    lock().0.add(report);
+    result
 }
 
 /// Opens a directory that the administrator named.

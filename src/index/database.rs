@@ -77,18 +77,27 @@ impl Database {
         let connection = &database.connection;
         database.configure()?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
-        let version: i32 =
-            connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(error)?;
-        match version {
-            v if v == schema.version => {}
-            0 => {
-                let script =
-                    format!("BEGIN; {} PRAGMA user_version = {}; COMMIT;", schema.sql, schema.version);
-                connection.execute_batch(&script).map_err(error)?;
-            }
+        match database.version()? {
+            0 => database.create(schema)?,
+            version if version == schema.version => {}
             _ => return Err(IndexError::Damaged("another version")),
         }
         Ok(database)
+    }
+
+    fn version(&self) -> Result<i32, IndexError> {
+        self.connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(|e| self.error(e))
+    }
+
+    /// Makes the tables, unless another process or thread did so first.
+    fn create(&self, schema: &Schema) -> Result<(), IndexError> {
+        let execute = |sql: &str| self.connection.execute_batch(sql).map_err(|e| self.error(e));
+        execute("BEGIN IMMEDIATE")?;
+        if self.version()? == 0 {
+            execute(schema.sql)?;
+            execute(&format!("PRAGMA user_version = {}", schema.version))?;
+        }
+        execute("COMMIT")
     }
 
     /// Another connection to the same database, for writing.

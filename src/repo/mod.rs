@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 pub use error::RepoError;
 pub use inventory::{Snapshot, SyncReport};
-pub use reader::Reader;
+pub use reader::{Reader, Readers};
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
 
 use crate::codec::{ChunkerParameters, Hash, MasterKey, RepositoryKeys, SnapshotId};
@@ -144,6 +144,11 @@ impl Repository {
     /// What is known of the repository.
     pub fn catalog(&self) -> &Catalog {
         self.catalog.catalog()
+    }
+
+    /// Makes readers in any thread.
+    pub fn readers(&self) -> Readers {
+        Readers { store: Arc::clone(&self.store), keys: Arc::clone(&self.keys), cache: self.cache.clone() }
     }
 
     /// A reader of chunks and trees, for one thread.

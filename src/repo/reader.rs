@@ -2,6 +2,7 @@
 //! Keeps the blocks it unpacked last; one reader per thread.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::RepoError;
@@ -11,7 +12,27 @@ use crate::index::{BlockRow, Catalog, KnownSegment, Location, SegmentRow};
 use crate::store::Store;
 
 /// Unpacked bytes kept for the next chunk of the same block.
-const CACHE_LEN: usize = 24 << 20;
+const CACHE_LEN: usize = 12 << 20;
+
+/// Makes readers, in any thread.
+#[derive(Clone)]
+pub struct Readers {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keys: Arc<RepositoryKeys>,
+    pub(super) cache: PathBuf,
+}
+
+impl Readers {
+    /// A reader of chunks and trees, for one thread.
+    pub fn reader(&self) -> Result<Reader, RepoError> {
+        Reader::new(Arc::clone(&self.store), Arc::clone(&self.keys), Catalog::open(&self.cache)?.reader()?)
+    }
+
+    /// The repository's folder on local disk.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+}
 
 /// Reads from one repository.
 pub struct Reader {

@@ -141,7 +141,7 @@ fn one_users_restore_reads_that_users_bytes_once() {
         if let Call::GetRange { name, start, length } = call {
             let is_new = seen.insert((name, start));
             // Trees are read by who plans and by who tells the local index.
-            assert!(is_new || length < 16 << 10, "{length} bytes at {start} are read again");
+            assert!(is_new || length < 64 << 10, "{length} bytes at {start} are read again");
             read += length;
         }
     }

@@ -12,7 +12,7 @@ use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::metadata::{EntryMeta, MetadataProblem};
 use crate::files::place::{Device, FileId, Made, Original, Place, PlaceError, Placement};
 use crate::format::{EntryKind, Extent};
-use crate::repo::{Reader, RepoError, Repository};
+use crate::repo::{Reader, Readers, RepoError};
 
 /// Jobs planned before they are done: enough for neighbours to meet, few enough to hold.
 const PORTION: usize = 200_000;
@@ -23,7 +23,7 @@ const BATCH_BYTES: u64 = 8 << 20;
 
 /// Restores one tree.
 pub struct Restorer<'a> {
-    repository: &'a Repository,
+    readers: &'a Readers,
     planner: Planner<'a>,
     /// First names of files with several, by link group.
     first_names: HashMap<[u8; 16], FirstName>,
@@ -39,13 +39,13 @@ struct FirstName {
 
 impl<'a> Restorer<'a> {
     pub fn new(
-        repository: &'a Repository,
+        readers: &'a Readers,
         source: &'a RestoreSource,
         context: &'a Context<'a>,
         root: Root,
     ) -> Result<Self, RestoreError> {
-        let planner = Planner::new(source, context, root, repository.reader()?);
-        Ok(Self { repository, planner, first_names: HashMap::new() })
+        let planner = Planner::new(source, context, root, readers.reader()?);
+        Ok(Self { readers, planner, first_names: HashMap::new() })
     }
 
     /// The directory that has the tree's contents.
@@ -56,7 +56,7 @@ impl<'a> Restorer<'a> {
     /// Plans and applies until everything is done.
     pub fn run(
         &mut self,
-        visit: &mut (dyn FnMut(&Change<'_>) + Send),
+        visit: &mut dyn FnMut(&Change<'_>),
         report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
         report.trees += 1;
@@ -84,7 +84,7 @@ impl<'a> Restorer<'a> {
         let batches = Batches { jobs: &jobs, next: AtomicUsize::new(0) };
         let threads = self.planner.context.options.threads.max(1);
         let writers: Vec<_> = (0..threads)
-            .map(|_| Ok(Writer::new(&self.planner, self.repository.reader()?, &metas)))
+            .map(|_| Ok(Writer::new(&self.planner, self.readers.reader()?, &metas)))
             .collect::<Result<_, RepoError>>()?;
         let done = std::thread::scope(|scope| {
             let threads: Vec<_> =

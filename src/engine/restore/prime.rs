@@ -10,43 +10,43 @@ use std::path::Path;
 
 use super::plan::{Context, Root};
 use super::{RestoreError, RestoreSource, RestoreTarget};
-use crate::codec::ChunkId;
+use crate::codec::{ChunkId, Hash};
 use crate::engine::backup::seen_listing::{SeenListingWriter, Signature, digest};
 use crate::files::place::Place;
 use crate::files::walk::{self, ListBuffer, Listed};
 use crate::format::{Entry, EntryKind};
 use crate::index::{HomeKey, Seen, SeenDirectory, SeenRow, SeenWriter};
-use crate::repo::{Reader, Repository};
+use crate::repo::{Reader, Readers};
 
 /// Primes the index with a whole home that came back to where it was, or where it will be backed up from.
 pub fn prime(
-    repository: &Repository,
+    readers: &Readers,
     source: &RestoreSource,
     root: &Root,
     context: &Context<'_>,
 ) -> Result<(), RestoreError> {
     let Some(place) = root.place.clone() else { return Ok(()) };
-    let seen = Seen::open(repository.cache())?;
+    let seen = Seen::open(readers.cache())?;
     let is_known = seen.home(&context.options.source, &source.user)?.is_some();
     if !source.path.is_empty() || (is_known && !is_home(source, &context.options.target)) {
         return Ok(());
     }
     let EntryKind::Directory(tree) = source.entry.kind else { return Ok(()) };
-    let mut rows = seen.writer()?;
-    let home = rows.home(&context.options.source, &source.user)?;
     let mut primer = Primer {
-        reader: repository.reader()?,
+        reader: readers.reader()?,
         buffer: ListBuffer::default(),
-        rows,
-        home,
+        seen,
+        home: (&context.options.source, &source.user),
+        rows: Vec::new(),
+        rows_len: 0,
+        writer: None,
         visited: Vec::new(),
     };
     let mut stack = vec![(place, tree)];
     while let Some((place, tree)) = stack.pop() {
         primer.directory(&place, tree, &mut stack)?;
     }
-    primer.rows.finish_home(home, &source.commit, &primer.visited)?;
-    Ok(primer.rows.commit()?)
+    primer.finish(&source.commit)
 }
 
 /// Whether the target is the home itself.
@@ -60,15 +60,45 @@ fn is_home(source: &RestoreSource, target: &RestoreTarget) -> bool {
     }
 }
 
-struct Primer {
+/// Bytes of rows gathered before they are written. Writing begins late, since others wait meanwhile.
+const ROWS_LEN: usize = 8 << 20;
+
+struct Primer<'p> {
     reader: Reader,
     buffer: ListBuffer,
-    rows: SeenWriter,
-    home: HomeKey,
+    seen: Seen,
+    /// Source and user.
+    home: (&'p str, &'p [u8]),
+    rows: Vec<SeenRow>,
+    rows_len: usize,
+    writer: Option<(SeenWriter, HomeKey)>,
     visited: Vec<(u64, u64)>,
 }
 
-impl Primer {
+impl Primer<'_> {
+    fn flush(&mut self) -> Result<&mut (SeenWriter, HomeKey), RestoreError> {
+        if self.writer.is_none() {
+            let mut writer = self.seen.writer()?;
+            let home = writer.home(self.home.0, self.home.1)?;
+            self.writer = Some((writer, home));
+        }
+        let open = self.writer.as_mut().expect("made above");
+        open.0.put(open.1, &self.rows)?;
+        self.rows.clear();
+        self.rows_len = 0;
+        Ok(open)
+    }
+
+    fn finish(mut self, commit: &Hash) -> Result<(), RestoreError> {
+        let visited = std::mem::take(&mut self.visited);
+        let (writer, home) = self.flush()?;
+        writer.finish_home(*home, commit, &visited)?;
+        match self.writer {
+            Some((writer, _)) => Ok(writer.commit()?),
+            None => Ok(()),
+        }
+    }
+
     /// Compares one directory with its tree; subdirectories that both have come next.
     fn directory(
         &mut self,
@@ -110,7 +140,12 @@ impl Primer {
         let seen = SeenDirectory { digest, tree, files, bytes, problems: 0 };
         let row = SeenRow { device: stat.device, inode: stat.inode, seen, entries: writer.finish() };
         self.visited.push((row.device, row.inode));
-        Ok(self.rows.put(self.home, &[row])?)
+        self.rows_len += row.entries.len();
+        self.rows.push(row);
+        if self.rows_len >= ROWS_LEN {
+            self.flush()?;
+        }
+        Ok(())
     }
 }
 

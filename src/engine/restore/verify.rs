@@ -12,7 +12,7 @@ use crate::files::place::Place;
 use crate::files::read::{OpenFile, Region};
 use crate::files::rules::{Scope, Verdict};
 use crate::format::{Entry, EntryKind, Extent, flags};
-use crate::repo::{Reader, RepoError, Repository};
+use crate::repo::{Reader, Readers, RepoError};
 
 /// Bytes read at once; no chunk is longer.
 const PIECE: u64 = 8 << 20;
@@ -20,14 +20,14 @@ const PIECE: u64 = 8 << 20;
 /// Compares every file of the tree that was to be restored with its chunks' ids. A file that was kept
 /// on purpose and differs is reported too: it is not what the snapshot has.
 pub fn verify(
-    repository: &Repository,
+    readers: &Readers,
     source: &RestoreSource,
     root: &Root,
     context: &Context<'_>,
     report: &mut RestoreReport,
 ) -> Result<(), RestoreError> {
     let Some(place) = root.place.clone() else { return Ok(()) };
-    let mut verifier = Verifier { reader: repository.reader()?, source, context, report };
+    let mut verifier = Verifier { reader: readers.reader()?, source, context, report };
     let EntryKind::Directory(tree) = source.entry.kind else {
         return verifier.file(&place, &source.entry, b"");
     };
