@@ -4,9 +4,11 @@ mod changing;
 mod cheap;
 mod damage;
 mod hostile;
+mod killed;
 mod live_sqlite;
 mod restoring;
 mod roundtrip;
+mod shrunk;
 mod support;
 mod trees;
 

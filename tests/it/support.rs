@@ -1,6 +1,7 @@
 //! What the tests stand on: a repository with homes beside it, shorthands for backup and restore, and
 //! a comparison of trees by rsync, which has no part in either.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
@@ -77,6 +78,11 @@ impl Site {
         let site = Self { folder, store };
         fs::create_dir(site.homes()).unwrap();
         site
+    }
+
+    /// The same machine, to which the store answers in another way.
+    pub fn reopened(self, store: Arc<dyn Store>) -> Self {
+        Self { store, ..self }
     }
 
     /// A path in the folder that goes with this value.
@@ -341,6 +347,30 @@ pub fn copy_tree(from: &Path, to: &Path) {
     let mut rsync = Command::new("rsync");
     rsync.args(["-aHAXS", "--numeric-ids", "--modify-window=-1"]).arg(from.join("")).arg(to);
     run(rsync, "rsync");
+}
+
+/// What a tree is to a reader: each path with a file's bytes, or what stands for another kind.
+pub type Contents = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Everything below a directory, for comparisons too many for rsync.
+pub fn contents(top: &Path) -> Contents {
+    let (mut found, mut directories) = (Contents::new(), vec![top.to_path_buf()]);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            let value = if metadata.is_dir() {
+                directories.push(path.clone());
+                b"directory".to_vec()
+            } else if metadata.is_symlink() {
+                fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            found.insert(path.strip_prefix(top).unwrap().into(), value);
+        }
+    }
+    found
 }
 
 /// Runs a program of a package that the tests need; returns what it printed.
