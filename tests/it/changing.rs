@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt, chown};
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -47,7 +48,7 @@ fn while_working(
     for (n, snapshot) in site.repository().snapshots().unwrap().iter().enumerate() {
         let (_, source) = source_of(snapshot, "ann").unwrap();
         let target = site.path(format!("state-{n}"));
-        let restored = site.restore_to(&[source.clone()], RestoreTarget::Contents(target.clone()), |_| {});
+        let restored = site.restore_to(from_ref(&source), RestoreTarget::Contents(target.clone()), |_| {});
         assert!(restored.report.is_complete(), "{:?}", restored.report.problems);
         if let Some(entry) = site.find(&source, name) {
             check(fs::read(target.join(name)).unwrap(), entry.attributes.flags);
@@ -114,7 +115,7 @@ fn a_file_that_is_overwritten_in_place_is_consistent_or_marked() {
             thread::sleep(Duration::from_micros(50));
         }
         // Now and then it rests long enough to be read in peace.
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             thread::sleep(Duration::from_millis(10));
         }
     };
@@ -261,7 +262,7 @@ fn what_cannot_be_read_is_its_homes_problem_and_tried_again() {
     fs::remove_file(site.home("ann").join("shared/data")).unwrap();
     for path in [&secret, &closed] {
         chown(path, Some(0), Some(0)).unwrap();
-        fs::set_permissions(path, PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
     }
     let options = site.backup_options();
     for _ in 0..2 {

@@ -306,6 +306,9 @@ fn a_change_of_metadata_alone_is_saved_without_data() {
     }
 }
 
+/// Turns the bytes of one of the index's files, which is told by its number, into others.
+type Damage<'d> = &'d dyn Fn(&[u8], usize) -> Vec<u8>;
+
 #[test]
 fn an_index_that_is_lost_damaged_old_or_anothers_changes_no_result() {
     let (watched, home) = settled();
@@ -315,7 +318,7 @@ fn an_index_that_is_lost_damaged_old_or_anothers_changes_no_result() {
     let (stranger, _) = settled();
     let others = files.map(|file| fs::read(stranger.site.index(file)).unwrap());
     let junk = noise(1, 100_000);
-    let damages: [(&str, &dyn Fn(&[u8], usize) -> Vec<u8>); 7] = [
+    let damages: [(&str, Damage<'_>); 7] = [
         ("nothing", &|_, _| Vec::new()),
         ("garbage", &|_, _| junk.clone()),
         ("half", &|bytes, _| bytes[..bytes.len() / 2].to_vec()),

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use homekeep::engine::backup::HomeSelection;
@@ -16,33 +14,10 @@ use homekeep::repo::{RepoError, Repository};
 use homekeep::store::{MemoryStore, Store};
 use zeroize::Zeroizing;
 
-use crate::support::{Site, names, noise, secret, set_mtime, source_of, write_old};
+use crate::support::{Contents, Site, contents, names, noise, secret, set_mtime, source_of, write_old};
 
 /// Between two places that are damaged, one after the other.
 const STEP: usize = 97;
-
-/// What a tree is to a reader: each path with a file's bytes, or what stands for another kind.
-type Contents = BTreeMap<PathBuf, Vec<u8>>;
-
-fn contents(top: &Path) -> Contents {
-    let (mut found, mut directories) = (Contents::new(), vec![top.to_path_buf()]);
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(&directory).unwrap() {
-            let path = entry.unwrap().path();
-            let metadata = fs::symlink_metadata(&path).unwrap();
-            let value = if metadata.is_dir() {
-                directories.push(path.clone());
-                b"directory".to_vec()
-            } else if metadata.is_symlink() {
-                fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()
-            } else {
-                fs::read(&path).unwrap()
-            };
-            found.insert(path.strip_prefix(top).unwrap().into(), value);
-        }
-    }
-    found
-}
 
 /// A small repository with two snapshots: ann's home in one object, bob's in the other.
 struct Small {

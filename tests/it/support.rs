@@ -1,16 +1,18 @@
-//! What the tests stand on: a repository with homes beside it, shorthands for backup and restore, and
-//! a comparison of trees by rsync, which has no part in either.
+//! What the tests stand on: a repository with homes beside it, shorthands for backup and restore, ways
+//! to fill homes, and comparisons of trees.
+
+mod compare;
+mod homes;
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+pub use compare::{Contents, assert_same, contents, copy_tree, rsync_differences, run};
 use homekeep::codec::ChunkerParameters;
 use homekeep::engine::Meter;
 use homekeep::engine::backup::{
@@ -26,7 +28,7 @@ use homekeep::format::{Attention, Entry, EntryKind, HomeRecord, ObjectName};
 use homekeep::keys::{Cost, Secret};
 use homekeep::repo::{CreateOptions, RepoError, Repository, Snapshot};
 use homekeep::store::{MemoryStore, Store};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
+pub use homes::{LONG_AGO, make_node, noise, plant, set_acl, set_mtime, set_xattr, write_old, write_sparse};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -37,8 +39,6 @@ pub const CHUNKER: ChunkerParameters = ChunkerParameters { min: 1 << 10, average
 const BLOCK_LEN: u32 = 64 << 10;
 /// The program of this package, which knows how to copy live databases.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_homekeep");
-/// A time long before every test, in seconds since 1970.
-pub const LONG_AGO: i64 = 1_600_000_000;
 /// Who owns hostile homes; without a name on any machine.
 pub const SOMEBODY: u32 = 65_533;
 
@@ -77,6 +77,11 @@ impl Site {
         let site = Self { folder, store };
         fs::create_dir(site.homes()).unwrap();
         site
+    }
+
+    /// The same machine, to which the store answers in another way.
+    pub fn reopened(self, store: Arc<dyn Store>) -> Self {
+        Self { store, ..self }
     }
 
     /// A path in the folder that goes with this value.
@@ -317,114 +322,6 @@ pub fn bytes_stored(report: &BackupReport) -> u64 {
         Outcome::Saved { bytes_stored, .. } => bytes_stored,
         other => panic!("nothing was saved: {other:?}"),
     }
-}
-
-/// Fails unless rsync finds nothing to do between the two trees, in either direction: some things,
-/// such as names that are linked and should not be, it only sees in one. Contents are compared byte
-/// by byte, times to the nanosecond.
-pub fn assert_same(left: &Path, right: &Path) {
-    for (from, to) in [(left, right), (right, left)] {
-        let differences = rsync_differences(from, to);
-        assert!(differences.is_empty(), "{} → {}:\n{differences}", from.display(), to.display());
-    }
-}
-
-/// What rsync would do to make `to` like `from`.
-pub fn rsync_differences(from: &Path, to: &Path) -> String {
-    let mut rsync = Command::new("rsync");
-    rsync.args(["-aHAXn", "--checksum", "--modify-window=-1", "--numeric-ids", "--delete"]);
-    rsync.arg("--itemize-changes").arg(from.join("")).arg(to.join(""));
-    run(rsync, "rsync")
-}
-
-/// A copy of a tree, made by rsync.
-pub fn copy_tree(from: &Path, to: &Path) {
-    let mut rsync = Command::new("rsync");
-    rsync.args(["-aHAXS", "--numeric-ids", "--modify-window=-1"]).arg(from.join("")).arg(to);
-    run(rsync, "rsync");
-}
-
-/// Runs a program of a package that the tests need; returns what it printed.
-pub fn run(mut command: Command, package: &str) -> String {
-    let output = match command.output() {
-        Err(error) => panic!("{:?}: {error}; install the package {package}", command.get_program()),
-        Ok(output) => output,
-    };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// Sets an access control list, as `setfacl` takes it.
-pub fn set_acl(path: &Path, arguments: &[&str]) {
-    let mut command = Command::new("setfacl");
-    command.args(arguments).arg(path);
-    run(command, "acl");
-}
-
-/// Sets an extended attribute.
-pub fn set_xattr(path: &Path, name: &str, value: &str) {
-    let mut command = Command::new("setfattr");
-    command.args(["-h", "-n", name, "-v", value]).arg(path);
-    run(command, "attr");
-}
-
-/// Sets the modification time, of a link its own.
-pub fn set_mtime(path: &Path, seconds: i64, nanoseconds: i64) {
-    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
-    let times = Timestamps { last_access: time, last_modification: time };
-    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
-}
-
-/// Makes a named pipe or a socket.
-pub fn make_node(path: &Path, kind: FileType) {
-    mknodat(CWD, path, kind, Mode::from_raw_mode(0o640), 0).unwrap();
-}
-
-/// Writes a file whose modification time is long past, as of nearly all files.
-pub fn write_old(path: &Path, bytes: impl AsRef<[u8]>) {
-    fs::write(path, bytes).unwrap();
-    set_mtime(path, LONG_AGO, 123_456_789);
-}
-
-/// A little of everything that a home can have and every tool brings back.
-pub fn plant(home: &Path) {
-    for directory in ["empty", "work/deep/er", "shared"] {
-        fs::create_dir_all(home.join(directory)).unwrap();
-    }
-    write_old(&home.join("nothing"), "");
-    write_old(&home.join("notes"), "the quick brown fox\n".repeat(400));
-    write_old(&home.join("work/data"), noise(1, 150_000));
-    write_old(&home.join("work/deep/er/script"), "#!/bin/sh\n");
-    fs::set_permissions(home.join("work/deep/er/script"), PermissionsExt::from_mode(0o750)).unwrap();
-    fs::hard_link(home.join("work/data"), home.join("shared/data")).unwrap();
-    symlink("notes", home.join("link")).unwrap();
-    symlink("nowhere/at all", home.join("work/dangling")).unwrap();
-    make_node(&home.join("pipe"), FileType::Fifo);
-    set_xattr(&home.join("notes"), "user.note", "kept");
-    set_acl(&home.join("shared"), &["-m", "u:12345:rx", "-d", "-m", "g:12345:rwx"]);
-    write_sparse(&home.join("work/holes"));
-    for path in ["pipe", "link", "work/dangling", "work/deep/er", "work/deep", "work", "empty", "shared", ""]
-    {
-        set_mtime(&home.join(path), LONG_AGO, 1);
-    }
-}
-
-/// Holes at the beginning, in the middle and at the end of 8 MB.
-pub fn write_sparse(path: &Path) {
-    let file = File::create(path).unwrap();
-    file.set_len(8 << 20).unwrap();
-    for start in [1 << 20, 5 << 20] {
-        file.write_all_at(&noise(start, 100_000), start).unwrap();
-    }
-    set_mtime(path, LONG_AGO, 5);
-}
-
-/// Bytes that do not compress and repeat nowhere, the same for the same seed.
-pub fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 /// Waits until nothing that happened up to now counts as recent any more.
