@@ -264,8 +264,8 @@ fn every_file_is_read_when_that_is_asked_for() {
     let (watched, _) = settled();
     let files = watched.backup().0.homes[0].record.files;
     let report = watched.site.backup_with(|options| options.verify_unchanged = true);
-    // Two of them are names of one file.
-    assert_eq!(files_read(&report), files - 1);
+    // Two of them are names of one file, which is read twice only when two threads meet there.
+    assert!((files - 1..=files).contains(&files_read(&report)));
     assert_costs_nothing(&watched);
 }
 
