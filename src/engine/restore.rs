@@ -15,7 +15,9 @@ mod open_places;
 mod plan;
 mod prime;
 mod report;
+mod root;
 mod verify;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -125,7 +127,18 @@ pub fn restore(
     // are done at once; within a tree, files are written by as many threads again.
     let work = || {
         while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let done = restore_one(&readers, source, &context, &shared);
+            let done = match restore_one(&readers, source, &context, &shared) {
+                // One home's place that cannot be used costs no other home.
+                Err(error @ (RestoreError::Target { .. } | RestoreError::NoPlace(_)))
+                    if sources.len() > 1 =>
+                {
+                    let kind = ProblemKind::Unrestored(words::chain(&error));
+                    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    shared.0.problems.push(problem(source, b"", kind));
+                    Ok(())
+                }
+                done => done,
+            };
             if done.is_err() || meter.is_interrupted() {
                 next.store(sources.len(), Ordering::Relaxed);
             }
@@ -160,7 +173,7 @@ fn restore_one(
 ) -> Result<(), RestoreError> {
     let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     let mut report = RestoreReport::default();
-    let root = plan::Root::open(source, context)?;
+    let root = root::Root::open(source, context)?;
     let mut restorer = apply::Restorer::new(readers, source, context, root)?;
     let result = restorer.run(&mut |change| lock().1(change), &mut report);
     if result.is_ok() && !context.options.dry_run {
@@ -181,7 +194,7 @@ fn open_target(path: &std::path::Path) -> Result<Place, RestoreError> {
 
 /// "No such account" and "could not ask" must stay different things: after the second, owners may be wrong.
 fn lookup_problem(failure: &LookupFailure) -> Problem {
-    Problem { user: Vec::new(), path: Vec::new(), kind: ProblemKind::AccountLookup(plan::chain(failure)) }
+    Problem { user: Vec::new(), path: Vec::new(), kind: ProblemKind::AccountLookup(words::chain(failure)) }
 }
 
 /// A problem with an entry of this tree. A single entry's own name is the end of the source's path.

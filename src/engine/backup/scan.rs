@@ -5,10 +5,13 @@
 //! The queue is a stack, so the walk goes deep first and holds few directories at a time; nothing
 //! recurses, so depth is bounded by memory only.
 
+mod contents;
 mod directory;
+mod entries;
+mod listing_saver;
 mod queue;
 mod recent;
-mod save;
+mod walker;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
@@ -20,7 +23,7 @@ use std::time::Duration;
 pub(super) use directory::{Directory, Outcome};
 pub(super) use queue::Queue;
 use recent::Recent;
-use save::Walker;
+use walker::Walker;
 
 use super::{BackupError, BackupOptions};
 use crate::codec::{ChunkId, Chunker, Hash};

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::open_places::OpenPlaces;
-use super::plan::{Context, Job, PlannedDirectory, Planner, Root, chain, path, unless_full};
+use super::plan::{Context, Job, PlannedDirectory, Planner, path};
 use super::report::{Change, RestoreReport};
+use super::root::Root;
+use super::words::{chain, unless_full};
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::metadata::{EntryMeta, MetadataProblem};

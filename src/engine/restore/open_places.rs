@@ -6,7 +6,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::RestoreError;
-use super::plan::{PlannedDirectory, Root, path};
+use super::plan::{PlannedDirectory, path};
+use super::root::Root;
 use crate::files::place::{Place, PlaceError};
 
 /// Kept open at a time. A tree may be deeper: then every so many levels the way leads from the root.

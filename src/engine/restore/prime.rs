@@ -8,7 +8,8 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use super::plan::{Context, Root};
+use super::plan::Context;
+use super::root::Root;
 use super::{RestoreError, RestoreSource, RestoreTarget};
 use crate::codec::{ChunkId, Hash};
 use crate::engine::backup::seen_listing::{SeenListingWriter, Signature, digest};

@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use super::plan::{Context, Root, chain};
+use super::plan::Context;
 use super::report::RestoreReport;
+use super::root::Root;
+use super::words::chain;
 use super::{RestoreError, RestoreSource, problem};
 use crate::engine::{Meter, ProblemKind};
 use crate::files::place::Place;
