@@ -118,7 +118,8 @@ fn attempt(
     let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
     let gc_seen = refuse_unknown_maintenance(repository)?;
-    let history = History::new(repository.snapshots()?, &options.source, started);
+    let segments = repository.segment_set()?;
+    let history = History::new(repository.snapshots()?, &options.source, started, &segments);
     let seen = Seen::open(repository.cache())?;
     let rows = Mutex::new(seen.writer()?);
 
@@ -156,6 +157,8 @@ fn attempt(
         return Err(BackupError::NoHomes(options.homes.to_string()));
     }
     let mut damaged = synced.damaged;
+    let incomplete = history.incomplete(walked.iter().map(|home| &home.user[..]));
+    damaged.extend(incomplete.into_iter().cloned().map(RepoError::Incomplete));
     damaged.append(&mut lock(&scan.damaged));
     let mut report = BackupReport::new(&walked, unopened, &records, started, damaged);
     if options.dry_run {
@@ -284,7 +287,9 @@ fn known_home(
         home.seen_base = Some(base);
     }
     // Rows say nothing where a file system got another device number; the last tree still does.
-    if let Some((snapshot, record)) = history.holding(&home.user) {
+    if let Some((snapshot, record)) = history.holding(&home.user)
+        && history.has(&snapshot.hash)
+    {
         home.previous_base = Some(snapshot.hash);
         home.previous_s = (snapshot.record.time_ms / 1000, snapshot.record.finished_ms / 1000);
         home.previous = record.root.as_ref().and_then(|root| match root.kind {

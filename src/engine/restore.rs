@@ -110,7 +110,11 @@ pub fn restore(
 ) -> Result<RestoreReport, RestoreError> {
     let owners = Owners::new();
     let excludes = RuleOptions { default_excludes: false, ignore_file_name: None, ..RuleOptions::default() };
+    // Planning, finishing and telling the index are one thread's work for each tree, so several trees are
+    // done at once; what a dry run tells is read from top to bottom.
+    let at_once = if options.dry_run { 1 } else { options.threads.clamp(1, sources.len().max(1)) };
     let context = plan::Context {
+        threads: (options.threads / at_once).max(1),
         options,
         owners: &owners,
         meter,
@@ -123,8 +127,6 @@ pub fn restore(
     let readers = repository.readers();
     let next = AtomicUsize::new(0);
     let shared = Mutex::new((RestoreReport::default(), visit));
-    // Planning, finishing and telling the index are one thread's work for each tree, so several trees
-    // are done at once; within a tree, files are written by as many threads again.
     let work = || {
         while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
             let done = match restore_one(&readers, source, &context, &shared) {
@@ -146,8 +148,6 @@ pub fn restore(
         }
         Ok(())
     };
-    // What a dry run tells is read from top to bottom.
-    let at_once = if options.dry_run { 1 } else { options.threads.clamp(1, sources.len().max(1)) };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
         let results = threads.into_iter().map(|thread| thread.join().unwrap_or(Err(RestoreError::Panicked)));

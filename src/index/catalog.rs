@@ -9,7 +9,7 @@ use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName, SegmentKind, Toc};
 
 const SCHEMA: Schema = Schema {
-    version: 1,
+    version: 2,
     sql: "
         CREATE TABLE segments (
             segment INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
@@ -29,7 +29,9 @@ const SCHEMA: Schema = Schema {
             hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
         ) WITHOUT ROWID;
         CREATE TABLE image (segments INTEGER NOT NULL);
-        INSERT INTO image VALUES (0);",
+        INSERT INTO image VALUES (0);
+        CREATE TABLE verified (at_s INTEGER NOT NULL);
+        INSERT INTO verified VALUES (unixepoch());",
 };
 
 /// A segment by its row, which is how sets of segments are kept small.
@@ -60,6 +62,19 @@ pub struct KnownSegment {
     pub length: u64,
     /// Its head.
     pub header: Header,
+}
+
+/// A segment in a list of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSegment {
+    /// Its row.
+    pub row: SegmentRow,
+    /// Of its bytes.
+    pub hash: Hash,
+    /// The object.
+    pub name: ObjectName,
+    /// Its length.
+    pub length: u64,
 }
 
 /// What reading a block takes.
@@ -173,15 +188,22 @@ impl Catalog {
         query().map_err(|e| self.0.error(e))
     }
 
-    /// Every known segment with its object's name and hash.
-    pub fn segments(&self) -> Result<Vec<(SegmentRow, Hash, ObjectName)>, IndexError> {
-        let rows = self.rows("SELECT segment, hash, name FROM segments", |r| {
-            Ok((SegmentRow(r.get(0)?), Hash(r.get(1)?), r.get::<_, String>(2)?))
+    /// Every known segment.
+    pub fn segments(&self) -> Result<Vec<ListedSegment>, IndexError> {
+        let rows = self.rows("SELECT segment, hash, name, length FROM segments", |r| {
+            Ok((SegmentRow(r.get(0)?), Hash(r.get(1)?), r.get::<_, String>(2)?, r.get::<_, i64>(3)? as u64))
         })?;
-        let parse = |(row, hash, name): (SegmentRow, Hash, String)| {
-            Ok((row, hash, name.parse().map_err(|_| IndexError::Damaged("a segment's name"))?))
+        let parse = |(row, hash, name, length): (SegmentRow, Hash, String, u64)| {
+            let name = name.parse().map_err(|_| IndexError::Damaged("a segment's name"))?;
+            Ok(ListedSegment { row, hash, name, length })
         };
         rows.into_iter().map(parse).collect()
+    }
+
+    /// When all segments were last looked for in the store, in seconds since 1970.
+    pub fn verified_s(&self) -> Result<i64, IndexError> {
+        let query = self.0.connection.query_row("SELECT at_s FROM verified", [], |r| r.get(0));
+        query.map_err(|e| self.0.error(e))
     }
 
     /// The version of the tables: another program's image is of use only if it has the same.
@@ -327,6 +349,13 @@ impl CatalogWriter {
             )
             .map(drop)
             .map_err(|e| database.error(e))
+    }
+
+    /// Notes that all segments were looked for in the store.
+    pub fn set_verified_s(&mut self, at_s: i64) -> Result<(), IndexError> {
+        let database = &self.0.0;
+        let updated = database.connection.execute("UPDATE verified SET at_s = ?1", [at_s]);
+        updated.map(drop).map_err(|e| database.error(e))
     }
 
     /// Notes how many segments a published image knows.

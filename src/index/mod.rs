@@ -9,6 +9,8 @@ mod catalog;
 mod database;
 mod seen;
 
-pub use catalog::{BlockRow, Catalog, CatalogWriter, KnownSegment, Location, SegmentRow, StoredSnapshot};
+pub use catalog::{
+    BlockRow, Catalog, CatalogWriter, KnownSegment, ListedSegment, Location, SegmentRow, StoredSnapshot,
+};
 pub use database::IndexError;
 pub use seen::{HomeKey, Seen, SeenDirectory, SeenRow, SeenWriter};

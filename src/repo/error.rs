@@ -62,6 +62,11 @@ pub enum RepoError {
     /// A chunk is in no segment.
     #[error("chunk {} is in no segment of the repository: data is missing", &.0.to_hex()[..16])]
     MissingChunk(ChunkId),
+    /// A snapshot lacks segments.
+    #[error(
+        "{0} needs segments that are not in the repository; what its homes have now is read and stored again"
+    )]
+    Incomplete(ObjectName),
     /// A tree or content list is not what the one that names it says.
     #[error("tree {} contradicts the one that names it", &.0.to_hex()[..16])]
     MalformedTree(ChunkId),

@@ -9,6 +9,8 @@ use crate::codec::{Hash, Opener, RepositoryKeys, SnapshotId};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, SnapshotRecord, Toc, Trailer};
 use crate::store::Store;
 
+/// Every so often, all known segments are looked for in the store's listing, whatever the index says.
+const VERIFY_S: i64 = 3600;
 /// Read of a segment's end at first; most tables of contents with their trees fit.
 const TAIL_LEN: usize = 256 << 10;
 
@@ -87,11 +89,21 @@ impl Repository {
             }
             progress(done + 1, total);
         }
-        let must_verify = !gone.is_empty() || std::mem::take(&mut self.is_adopted);
+        let now_s = Timestamp::now().as_second();
+        let is_due = !(0..VERIFY_S).contains(&(now_s - self.catalog().verified_s()?));
+        let must_verify = !gone.is_empty() || is_due || std::mem::take(&mut self.is_adopted);
         if must_verify || !deps.is_empty() {
             self.sync_segments(&deps, must_verify, &mut report, progress)?;
         }
+        if must_verify {
+            self.catalog.set_verified_s(now_s)?;
+        }
         Ok(report)
+    }
+
+    /// Leading bytes of the hash of every segment that is known to be in the store.
+    pub fn segment_set(&self) -> Result<HashSet<[u8; 8]>, RepoError> {
+        Ok(self.catalog().segments()?.iter().map(|s| s.hash.short()).collect())
     }
 
     /// Every commit object in the store.
@@ -120,22 +132,24 @@ impl Repository {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<(), RepoError> {
         let known = self.catalog().segments()?;
-        let known_short: HashSet<[u8; 8]> = known.iter().map(|(_, hash, _)| hash.short()).collect();
+        let known_short: HashSet<[u8; 8]> = known.iter().map(|s| s.hash.short()).collect();
         if !verify && needed.is_subset(&known_short) {
             return Ok(());
         }
         let listed = self.store.list("segments/")?;
         let commits = self.listed_commits()?;
-        let present: HashSet<&str> = listed
+        let present: HashMap<&str, u64> = listed
             .iter()
-            .map(|l| &l.name)
-            .chain(commits.values().map(|(n, _)| n))
-            .map(ObjectName::as_str)
+            .map(|l| (&l.name, l.length))
+            .chain(commits.values().map(|(name, length)| (name, *length)))
+            .map(|(name, length)| (name.as_str(), length))
             .collect();
-        for (row, _, _) in known.iter().filter(|(_, _, name)| !present.contains(name.as_str())) {
-            self.catalog.remove_segment(*row)?;
+        // What is gone or cut short is not relied on, and what needs it is stored again by the next backup.
+        for segment in known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)) {
+            self.catalog.remove_segment(segment.row)?;
+            report.damaged.push(damaged(&segment.name, "it is gone from the store, or cut short"));
         }
-        let known: HashSet<&str> = known.iter().map(|(_, _, name)| name.as_str()).collect();
+        let known: HashSet<&str> = known.iter().map(|s| s.name.as_str()).collect();
         let new: Vec<_> = listed.iter().filter(|l| !known.contains(l.name.as_str())).collect();
         for (done, listed) in new.iter().enumerate() {
             match self.add_segment(&listed.name, listed.length, SegmentKind::Bulk) {

@@ -27,6 +27,7 @@ use sources::Sources;
 pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliError> {
     let started = Instant::now();
     let options = options::options(context, arguments)?;
+    refuse_repository(context, arguments)?;
     let synced = Synced::open(context)?;
     let sources = Sources::find(&synced, arguments)?;
     let options = RestoreOptions { target: sources.target(arguments), ..options };
@@ -50,6 +51,24 @@ pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliE
     };
     report::tell(&context.output, &outcome);
     Ok(outcome.exit())
+}
+
+/// A target in the repository would mix users' files into it, and `--delete` above it would remove it.
+fn refuse_repository(context: &Context, arguments: &RestoreArguments) -> Result<(), CliError> {
+    let Some(target) = &arguments.target else { return Ok(()) };
+    let existing = target.ancestors().find_map(|path| match path.as_os_str().is_empty() {
+        true => std::env::current_dir().ok(),
+        false => path.canonicalize().ok(),
+    });
+    let (Some(existing), Ok(repository)) = (existing, context.places.repository.canonicalize()) else {
+        return Ok(());
+    };
+    let is_above = arguments.how.delete && repository.starts_with(&existing) && target.exists();
+    if existing.starts_with(&repository) || is_above {
+        let text = format!("{} is, or holds, the repository itself: name another --target", target.display());
+        return Err(CliError::Usage(text));
+    }
+    Ok(())
 }
 
 /// Each logical machine has an index of its own, so each is a restore of its own.

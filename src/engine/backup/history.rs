@@ -6,23 +6,27 @@ use jiff::Timestamp;
 
 use crate::codec::Hash;
 use crate::engine::select::newest_first;
-use crate::format::{Attention, HomeRecord};
+use crate::format::{Attention, HomeRecord, ObjectName};
 use crate::repo::Snapshot;
 
 /// The snapshots of one source, and what they say of each home.
 pub struct History {
     /// Newest first.
     snapshots: Vec<Snapshot>,
-    all: HashSet<Hash>,
+    /// Commits, of whatever source, all of whose segments are in the repository.
+    whole: HashSet<Hash>,
 }
 
 impl History {
-    /// The history of `source`, as of `now`.
-    pub fn new(snapshots: Vec<Snapshot>, source: &str, now: Timestamp) -> Self {
-        let all = snapshots.iter().map(|s| s.hash).collect();
+    /// The history of `source`, as of `now`; `segments` are those that the repository has.
+    pub fn new(snapshots: Vec<Snapshot>, source: &str, now: Timestamp, segments: &HashSet<[u8; 8]>) -> Self {
+        let is_whole = |s: &&Snapshot| {
+            segments.contains(&s.hash.short()) && s.record.deps.iter().all(|dep| segments.contains(dep))
+        };
+        let whole = snapshots.iter().filter(is_whole).map(|s| s.hash).collect();
         let ordered = newest_first(&snapshots, now).into_iter().map(|(_, snapshot)| snapshot);
         let snapshots = ordered.filter(|s| s.record.source == source).cloned().collect();
-        Self { snapshots, all }
+        Self { snapshots, whole }
     }
 
     /// The newest snapshot.
@@ -35,10 +39,17 @@ impl History {
         self.snapshots.iter().filter(|s| commits.contains(&s.hash))
     }
 
-    /// Whether a commit exists, of whatever source, and may be relied on: that of a forgotten snapshot
-    /// is not among those this history was made of, since its segments may be on their way out.
+    /// Whether a commit exists, of whatever source, and may be relied on. One that lacks a segment may not:
+    /// what it has is read and stored again. Nor may that of a forgotten snapshot, whose segments may be on
+    /// their way out; it is not among those this history was made of.
     pub fn has(&self, commit: &Hash) -> bool {
-        self.all.contains(commit)
+        self.whole.contains(commit)
+    }
+
+    /// The newest snapshots of these users that lack a segment.
+    pub fn incomplete<'h>(&'h self, users: impl Iterator<Item = &'h [u8]>) -> HashSet<&'h ObjectName> {
+        let newest = users.filter_map(|user| self.latest(user));
+        newest.filter(|s| !self.has(&s.hash)).map(|s| &s.name).collect()
     }
 
     /// What was said of a user, newest first.
@@ -60,11 +71,11 @@ impl History {
             .find(|(_, home)| home.attention == Attention::Normal)
     }
 
-    /// Whether a record says something else than the newest one of its user.
+    /// Whether a record says something else than the newest one of its user, or the newest one is not whole.
     pub fn is_news(&self, record: &HomeRecord) -> bool {
-        self.mentions(&record.user)
-            .next()
-            .is_none_or(|(_, last)| last.root != record.root || last.attention != record.attention)
+        self.mentions(&record.user).next().is_none_or(|(snapshot, last)| {
+            !self.has(&snapshot.hash) || last.root != record.root || last.attention != record.attention
+        })
     }
 
     /// Users whose home was directly in `folder` and is not known to be gone, with its path.

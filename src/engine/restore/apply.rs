@@ -84,7 +84,7 @@ impl<'a> Restorer<'a> {
         jobs.sort_by_key(|job| job.location.map(|l| (l.segment, l.block, l.start)));
         let metas: Vec<EntryMeta> = jobs.iter().map(|job| self.planner.meta(&job.entry)).collect();
         let batches = Batches { jobs: &jobs, next: AtomicUsize::new(0) };
-        let threads = self.planner.context.options.threads.max(1);
+        let threads = self.planner.context.threads;
         let writers: Vec<_> = (0..threads)
             .map(|_| Ok(Writer::new(&self.planner, self.readers.reader()?, &metas)))
             .collect::<Result<_, RepoError>>()?;
@@ -307,7 +307,7 @@ impl<'p> Writer<'p> {
             self.places.open(self.directories, self.root, job.directory).map_err(JobError::Restore)?;
         let (name, placement) = (&job.entry.name[..], job.placement);
         let node = match &job.entry.kind {
-            EntryKind::File(_) => return self.file(job, &place, placement, meta),
+            EntryKind::File(_) => return self.file(job, &place, meta),
             EntryKind::Directory(_) => return Ok(Vec::new()),
             EntryKind::Symlink(target) => place.symlink(name, target, placement, meta)?,
             EntryKind::Fifo => place.fifo(name, placement, meta)?,
@@ -329,15 +329,11 @@ impl<'p> Writer<'p> {
     }
 
     /// Writes a file. Every chunk is verified before its bytes are written.
-    fn file(
-        &mut self,
-        job: &Job,
-        place: &Place,
-        placement: Placement,
-        meta: &EntryMeta,
-    ) -> Result<Vec<MetadataProblem>, JobError> {
+    fn file(&mut self, job: &Job, place: &Place, meta: &EntryMeta) -> Result<Vec<MetadataProblem>, JobError> {
         let EntryKind::File(content) = &job.entry.kind else { return Ok(Vec::new()) };
-        let file = place.create_file(&job.entry.name, placement)?;
+        // A run that is killed leaves a temporary name, never half a file under its own: the next run
+        // could take that for newer work.
+        let file = place.create_file(&job.entry.name, Placement::Replace)?;
         let (mut at, mut ends_in_hole) = (0, false);
         let meter = self.meter;
         self.reader.extents(content, &mut |reader, extent| {

@@ -17,7 +17,7 @@ use crate::codec::ChunkId;
 use crate::engine::{Meter, ProblemKind};
 use crate::files::metadata::EntryMeta;
 use crate::files::owners::{Ids, Owners, resolve};
-use crate::files::place::{Found, Kind, Made, Place, PlaceError, Placement};
+use crate::files::place::{Found, Kind, Made, Place, PlaceError, Placement, is_part_name};
 use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
 use crate::format::{Entry, EntryKind, Extent, TreeObject, flags};
@@ -29,6 +29,8 @@ pub struct Context<'a> {
     pub options: &'a RestoreOptions,
     pub owners: &'a Owners,
     pub meter: &'a Meter,
+    /// Threads that write the files of one tree.
+    pub threads: usize,
     /// Patterns of what to restore; none means everything.
     pub includes: Option<Rules>,
     pub excludes: Rules,
@@ -193,6 +195,9 @@ impl<'a> Planner<'a> {
             Some(Made::Existing) => Some(self.open(index)?),
             _ => None,
         };
+        if let Some(place) = &place {
+            self.remove_parts(place);
+        }
         if self.context.options.delete
             && let Some(place) = &place
         {
@@ -438,6 +443,18 @@ impl<'a> Planner<'a> {
             self.jobs.push(job)
         }
         Ok(())
+    }
+
+    /// Removes what a killed restore left under temporary names.
+    fn remove_parts(&self, place: &Place) {
+        if self.context.options.dry_run {
+            return;
+        }
+        let parts = place.list().unwrap_or_default().into_iter();
+        for part in parts.filter(|found| found.kind == Kind::File && is_part_name(&found.name)) {
+            // One that cannot be removed stays; it is in nobody's way.
+            let _ = place.remove(&part.name);
+        }
     }
 
     /// Removes what stands in a directory and is not in the snapshot.

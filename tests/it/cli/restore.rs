@@ -281,3 +281,45 @@ fn owners_can_be_mapped_by_those_who_may() {
     world.run(["restore", "latest:bob", "--target", "mine", "--no-owner"]).expect(0);
     assert_eq!((uid("kept/work"), uid("mine/work")), (4343, 0));
 }
+
+#[test]
+fn the_repository_is_no_place_to_restore_into() {
+    let world = world();
+    world.backup(&[]).expect(0);
+    for target in ["repo", "repo/segments", "repo/new/deep"] {
+        world.run(["restore", "--target", target]).expect(2);
+    }
+    world.run(["restore", "--target", ".", "--delete"]).expect(2);
+    assert!(world.path("repo/format").exists());
+}
+
+#[test]
+fn what_a_killed_restore_left_is_taken_away_and_whole_files_come_back() {
+    let world = world();
+    world.backup(&[]).expect(0);
+    fs::create_dir_all(world.path("out/ann")).unwrap();
+    let part = world.path("out/ann/.homekeep-0123456789abcdef.part");
+    fs::write(&part, "half a file").unwrap();
+    world.run(["restore", "--target", "out"]).expect(0);
+    assert!(!part.exists());
+    assert_same_tree(&world.path("homes/ann"), &world.path("out/ann"));
+}
+
+#[test]
+fn what_a_lost_commit_had_is_stored_again_by_the_next_backup() {
+    let world = world();
+    world.backup(&[]).expect(0);
+    let first = world.commits().remove(0);
+    fs::write(world.path("homes/ann/new"), "new").unwrap();
+    world.backup(&[]).expect(0);
+    fs::remove_file(first).unwrap();
+    // Said once, and healed: nothing is taken over from a snapshot that lacks a segment.
+    let told = world.backup(&[]).expect(3);
+    assert!(told.out.starts_with("saved snapshot "), "{}{}", told.out, told.err);
+    world.backup(&[]).expect(0);
+    fs::remove_dir_all(world.path("cache")).ok();
+    world.run(["restore", "latest", "--target", "out", "--verify"]).expect(0);
+    for user in ["ann", "bob"] {
+        assert_same_tree(&world.path("homes").join(user), &world.path("out").join(user));
+    }
+}
