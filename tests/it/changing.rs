@@ -87,8 +87,9 @@ fn a_file_that_is_replaced_is_one_of_its_versions() {
         "document",
         |path| replace(path, 0),
         replace,
-        |bytes, flags| {
-            assert_eq!((bytes.len(), flags), (200_000, 0));
+        // It may be marked: losing its name changes an inode, and a stat does not tell from what.
+        |bytes, _| {
+            assert_eq!(bytes.len(), 200_000);
             assert!(bytes.iter().all(|byte| *byte == bytes[0]));
         },
     );
