@@ -127,6 +127,8 @@ pub struct OutputConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Overwrite {
+    /// It is replaced if it differs, unless it was modified after the snapshot.
+    UnlessModified,
     /// It is replaced.
     Always,
     /// It is replaced if its content differs.

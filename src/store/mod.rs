@@ -95,9 +95,7 @@ pub enum StoreError {
         name: ObjectName,
     },
     /// No room.
-    #[error(
-        "no space left in {location}. Free some, or prune the repository; nothing that was saved is lost"
-    )]
+    #[error("no space left in {location}. Free some and run again; nothing that was saved is lost")]
     Full {
         /// The store.
         location: String,

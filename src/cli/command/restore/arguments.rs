@@ -121,6 +121,7 @@ impl From<OverwriteArgument> for Overwrite {
 impl From<Configured> for OverwriteArgument {
     fn from(configured: Configured) -> Self {
         match configured {
+            Configured::UnlessModified => Self::UnlessModified,
             Configured::Always => Self::Always,
             Configured::IfChanged => Self::IfChanged,
             Configured::IfNewer => Self::IfNewer,
