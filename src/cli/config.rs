@@ -319,7 +319,7 @@ mod tests {
         let said = format!("{config:?}");
         assert!(!said.contains("None"), "the example lacks an option: {said}");
         assert_eq!(config.backup.exclude_larger_than, Some(ByteSize(4 << 30)));
-        assert_eq!(config.restore.overwrite, Some(Overwrite::IfChanged));
+        assert_eq!(config.restore.overwrite, Some(Overwrite::UnlessModified));
     }
 
     #[test]
