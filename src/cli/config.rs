@@ -105,8 +105,6 @@ pub struct RestoreConfig {
     pub numeric_ids: Option<bool>,
     /// Read back and compare what was written.
     pub verify: Option<bool>,
-    /// Leave holes for zeros.
-    pub sparse: Option<bool>,
 }
 
 /// `[output]`

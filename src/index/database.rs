@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// SQLite says so.
-    #[error("local index {path}")]
+    #[error("cannot use the local index {path}; --cache-dir names another place for it")]
     Sqlite {
         /// The database.
         path: PathBuf,
