@@ -34,6 +34,7 @@ use crate::files::owners::{LookupFailure, OwnerMap, OwnerMatch, Owners};
 use crate::files::place::{IfMissing, Place};
 use crate::files::rules::RuleOptions;
 use crate::format::Entry;
+use crate::index::Seen;
 use crate::repo::{Readers, Repository};
 
 /// One tree to bring back.
@@ -125,6 +126,8 @@ pub fn restore(
         })?,
     };
     let readers = repository.readers();
+    // Held open, so that the threads find it made and in use.
+    let _seen = if options.dry_run { None } else { Some(Seen::open(readers.cache())?) };
     let next = AtomicUsize::new(0);
     let shared = Mutex::new((RestoreReport::default(), visit));
     let work = || {

@@ -47,6 +47,14 @@ impl IndexError {
     }
 }
 
+/// How often, and how long apart, the write-ahead log is asked for.
+const WAL_ATTEMPTS: u32 = 500;
+const WAL_PAUSE: Duration = Duration::from_millis(10);
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// A schema with the version that `user_version` must show. There are no migrations: the index can be rebuilt.
 pub(super) struct Schema {
     pub version: i32,
@@ -74,15 +82,29 @@ impl Database {
     fn try_open(path: &Path, schema: &Schema) -> Result<Self, IndexError> {
         let error = |source| IndexError::Sqlite { path: path.into(), source };
         let database = Self { connection: Connection::open(path).map_err(error)?, path: path.into() };
-        let connection = &database.connection;
         database.configure()?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
+        database.use_write_ahead_log()?;
         match database.version()? {
             0 => database.create(schema)?,
             version if version == schema.version => {}
             _ => return Err(IndexError::Damaged("another version")),
         }
         Ok(database)
+    }
+
+    /// Turning the log on takes a lock for which SQLite does not wait: who makes a database at the same
+    /// moment as another tries again.
+    fn use_write_ahead_log(&self) -> Result<(), IndexError> {
+        let mut attempts = 0;
+        loop {
+            match self.connection.pragma_update(None, "journal_mode", "WAL") {
+                Err(error) if is_busy(&error) && attempts < WAL_ATTEMPTS => {
+                    attempts += 1;
+                    std::thread::sleep(WAL_PAUSE);
+                }
+                result => return result.map_err(|e| self.error(e)),
+            }
+        }
     }
 
     fn version(&self) -> Result<i32, IndexError> {
