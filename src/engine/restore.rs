@@ -32,7 +32,6 @@ use crate::codec::Hash;
 use crate::files::metadata::SetuidPolicy;
 use crate::files::owners::{LookupFailure, OwnerMap, OwnerMatch, Owners};
 use crate::files::place::{IfMissing, Place};
-use crate::files::rules::RuleOptions;
 use crate::format::Entry;
 use crate::index::Seen;
 use crate::repo::{Readers, Repository};
@@ -110,7 +109,6 @@ pub fn restore(
     visit: &mut (dyn FnMut(&Change<'_>) + Send),
 ) -> Result<RestoreReport, RestoreError> {
     let owners = Owners::new();
-    let excludes = RuleOptions { default_excludes: false, ignore_file_name: None, ..RuleOptions::default() };
     // Planning, finishing and telling the index are one thread's work for each tree, so several trees are
     // done at once; what a dry run tells is read from top to bottom.
     let at_once = if options.dry_run { 1 } else { options.threads.clamp(1, sources.len().max(1)) };
@@ -120,10 +118,7 @@ pub fn restore(
         owners: &owners,
         meter,
         includes: plan::includes(&options.includes)?,
-        excludes: crate::files::rules::Rules::new(&RuleOptions {
-            excludes: options.excludes.clone(),
-            ..excludes
-        })?,
+        excludes: plan::rules(&options.excludes)?,
     };
     let readers = repository.readers();
     // Held open, so that the threads find it made and in use.

@@ -36,18 +36,19 @@ pub struct Context<'a> {
     pub excludes: Rules,
 }
 
-/// Include patterns are read like excludes; what they would leave out is what is wanted.
-pub fn includes(patterns: &[String]) -> Result<Option<Rules>, RestoreError> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let options = RuleOptions {
+/// Patterns of a restore: these and no others, neither defaults nor users' ignore files.
+pub fn rules(patterns: &[String]) -> Result<Rules, RestoreError> {
+    Ok(Rules::new(&RuleOptions {
         excludes: patterns.to_vec(),
         default_excludes: false,
         ignore_file_name: None,
         ..RuleOptions::default()
-    };
-    Ok(Some(Rules::new(&options)?))
+    })?)
+}
+
+/// Include patterns are read like excludes; what they would leave out is what is wanted.
+pub fn includes(patterns: &[String]) -> Result<Option<Rules>, RestoreError> {
+    if patterns.is_empty() { Ok(None) } else { rules(patterns).map(Some) }
 }
 
 /// A directory of the tree.
