@@ -13,7 +13,7 @@ use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Hash};
 
 const SCHEMA: Schema = Schema {
-    version: 1,
+    version: 2,
     sql: "
         CREATE TABLE homes (
             home INTEGER PRIMARY KEY, source TEXT NOT NULL, user BLOB NOT NULL, base BLOB NOT NULL,
@@ -22,7 +22,6 @@ const SCHEMA: Schema = Schema {
         CREATE TABLE directories (
             home INTEGER NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
             digest BLOB NOT NULL, tree BLOB NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
-            problems INTEGER NOT NULL,
             PRIMARY KEY (home, device, inode)
         ) WITHOUT ROWID;
         CREATE TABLE listings (
@@ -46,8 +45,6 @@ pub struct SeenDirectory {
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Problems met in it; a directory with problems is always looked at again.
-    pub problems: u64,
 }
 
 /// A row to write.
@@ -110,7 +107,7 @@ impl Seen {
             self.0
                 .connection
                 .prepare_cached(
-                    "SELECT digest, tree, files, bytes, problems FROM directories
+                    "SELECT digest, tree, files, bytes FROM directories
                      WHERE home = ?1 AND device = ?2 AND inode = ?3",
                 )?
                 .query_row(params![home.0, device as i64, inode as i64], |r| {
@@ -119,7 +116,6 @@ impl Seen {
                         tree: ChunkId(r.get(1)?),
                         files: r.get::<_, i64>(2)? as u64,
                         bytes: r.get::<_, i64>(3)? as u64,
-                        problems: r.get::<_, i64>(4)? as u64,
                     })
                 })
                 .optional()
@@ -216,7 +212,7 @@ fn sweep(connection: &Connection, home: i64, visited: &[(u64, u64)]) -> rusqlite
 
 fn insert(connection: &Connection, home: i64, rows: &[SeenRow]) -> rusqlite::Result<()> {
     let mut directory = connection
-        .prepare_cached("INSERT OR REPLACE INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+        .prepare_cached("INSERT OR REPLACE INTO directories VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
     let mut listing = connection.prepare_cached("INSERT OR REPLACE INTO listings VALUES (?1, ?2, ?3, ?4)")?;
     for SeenRow { device, inode, seen, entries } in rows {
         let (device, inode) = (*device as i64, *inode as i64);
@@ -227,8 +223,7 @@ fn insert(connection: &Connection, home: i64, rows: &[SeenRow]) -> rusqlite::Res
             seen.digest,
             seen.tree.as_bytes(),
             seen.files as i64,
-            seen.bytes as i64,
-            seen.problems as i64
+            seen.bytes as i64
         ])?;
         listing.execute(params![home, device, inode, entries])?;
     }
@@ -240,13 +235,7 @@ mod tests {
     use super::*;
 
     fn row(inode: u64, digest: u8) -> SeenRow {
-        let seen = SeenDirectory {
-            digest: [digest; 16],
-            tree: ChunkId([digest; 32]),
-            files: 1,
-            bytes: 2,
-            problems: 0,
-        };
+        let seen = SeenDirectory { digest: [digest; 16], tree: ChunkId([digest; 32]), files: 1, bytes: 2 };
         SeenRow { device: u64::MAX, inode, seen, entries: vec![digest] }
     }
 

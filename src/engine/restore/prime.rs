@@ -142,7 +142,7 @@ impl Primer<'_> {
         })?;
         is_same &= there.next().is_none();
         let digest = if is_same { digest(&listing.entries) } else { [0; 16] };
-        let seen = SeenDirectory { digest, tree, files, bytes, problems: 0 };
+        let seen = SeenDirectory { digest, tree, files, bytes };
         let row = SeenRow { device: stat.device, inode: stat.inode, seen, entries: writer.finish() };
         self.visited.push((row.device, row.inode));
         self.rows_len += row.entries.len();

@@ -46,8 +46,7 @@ impl ListingSaver {
 
     pub fn finish(self, directory: &Directory, session: &mut WriteSession) -> Result<SeenRow, BackupError> {
         let tree = self.pages.finish(&mut |bytes: Vec<u8>| session.tree(&bytes).map(|s| s.id))?;
-        let seen =
-            SeenDirectory { digest: self.digest, tree, files: self.files, bytes: self.bytes, problems: 0 };
+        let seen = SeenDirectory { digest: self.digest, tree, files: self.files, bytes: self.bytes };
         let (device, inode) = (directory.stat.device, directory.stat.inode);
         Ok(SeenRow { device, inode, seen, entries: self.seen.finish() })
     }
