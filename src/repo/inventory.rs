@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::{RepoError, Repository};
 use crate::codec::{Hash, Opener, RepositoryKeys, SnapshotId};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, SnapshotRecord, Toc, Trailer};
-use crate::store::Store;
+use crate::index::{StoredSnapshot, Summary};
+use crate::store::{Listed, Store};
 
 /// Every so often, all known segments are looked for in the store's listing, whatever the index says.
 const VERIFY_S: i64 = 3600;
@@ -26,6 +27,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    fn from_stored(stored: StoredSnapshot) -> Result<Self, RepoError> {
+        let record = read_record(&stored.name, &stored.record)?;
+        Ok(Self { name: stored.name, hash: stored.hash, record })
+    }
+
     /// When the run began.
     pub fn time(&self) -> Timestamp {
         Timestamp::from_millisecond(self.record.time_ms).unwrap_or_default()
@@ -66,21 +72,22 @@ impl Repository {
 
     fn try_sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         let mut report = SyncReport::default();
-        let listed = self.listed_commits()?;
+        // Before the listing: what another process enters meanwhile is not taken for gone.
+        let known = self.catalog().commits()?;
+        let listed = self.store.list(CommitName::PREFIX)?;
         self.forgotten = self.listed_forgotten()?;
-        let known: HashMap<Hash, ObjectName> =
-            self.catalog().snapshots()?.into_iter().map(|s| (s.hash, s.name)).collect();
-        let gone: Vec<_> = known.keys().filter(|hash| !listed.contains_key(hash)).copied().collect();
-        for hash in &gone {
+        let gone = without(&known, |(name, _)| name, &listed, |l| &l.name);
+        for (_, hash) in &gone {
             self.catalog.remove_snapshot(hash)?;
         }
         report.commits_removed = gone.len();
-        let mut new: Vec<_> = listed.iter().filter(|(hash, _)| !known.contains_key(hash)).collect();
-        new.sort_by_key(|(_, (name, _))| name.clone());
+        let new = without(&listed, |l| &l.name, &known, |(name, _)| name);
+        let new: Vec<_> =
+            new.into_iter().filter_map(|l| Some((CommitName::parse(&l.name).ok()?, l))).collect();
         let mut deps = HashSet::new();
         let total = new.len();
-        for (done, (hash, (name, length))) in new.into_iter().enumerate() {
-            match self.add_commit(name, hash, *length) {
+        for (done, (parsed, commit)) in new.into_iter().enumerate() {
+            match self.add_commit(&parsed, commit) {
                 Ok(record) => {
                     report.commits_added += 1;
                     deps.extend(record.deps);
@@ -106,17 +113,6 @@ impl Repository {
         Ok(self.catalog().segments()?.iter().map(|s| s.hash.short()).collect())
     }
 
-    /// Every commit object in the store.
-    fn listed_commits(&self) -> Result<HashMap<Hash, (ObjectName, u64)>, RepoError> {
-        let mut commits = HashMap::new();
-        for listed in self.store.list(CommitName::PREFIX)? {
-            if let Ok(parsed) = CommitName::parse(&listed.name) {
-                commits.insert(parsed.hash, (listed.name, listed.length));
-            }
-        }
-        Ok(commits)
-    }
-
     /// Every snapshot that a mark in the store hides.
     fn listed_forgotten(&self) -> Result<HashSet<SnapshotId>, RepoError> {
         let marks = self.store.list(ObjectName::FORGOTTEN)?;
@@ -137,13 +133,9 @@ impl Repository {
             return Ok(());
         }
         let listed = self.store.list("segments/")?;
-        let commits = self.listed_commits()?;
-        let present: HashMap<&str, u64> = listed
-            .iter()
-            .map(|l| (&l.name, l.length))
-            .chain(commits.values().map(|(name, length)| (name, *length)))
-            .map(|(name, length)| (name.as_str(), length))
-            .collect();
+        let commits = self.store.list(CommitName::PREFIX)?;
+        let present: HashMap<&str, u64> =
+            listed.iter().chain(&commits).map(|l| (l.name.as_str(), l.length)).collect();
         // What is gone or cut short is not relied on, and what needs it is stored again by the next backup.
         for segment in known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)) {
             self.catalog.remove_segment(segment.row)?;
@@ -161,19 +153,15 @@ impl Repository {
         Ok(())
     }
 
-    fn add_commit(
-        &mut self,
-        name: &ObjectName,
-        hash: &Hash,
-        length: u64,
-    ) -> Result<SnapshotRecord, RepoError> {
-        let toc = self.add_segment(name, length, SegmentKind::Commit)?;
+    fn add_commit(&mut self, parsed: &CommitName, commit: &Listed) -> Result<SnapshotRecord, RepoError> {
+        let name = &commit.name;
+        let toc = self.add_segment(name, commit.length, SegmentKind::Commit)?;
         let bytes = toc.record.ok_or_else(|| damaged(name, "it has no snapshot record"))?;
         let record = read_record(name, &bytes)?;
-        if !CommitName::parse(name).is_ok_and(|named| names(&named, &record)) {
+        if !names(parsed, &record) {
             return Err(damaged(name, "its name is of another snapshot"));
         }
-        self.catalog.add_snapshot(name, hash, &bytes)?;
+        self.catalog.add_snapshot(name, &parsed.hash, &bytes, &record)?;
         Ok(record)
     }
 
@@ -198,21 +186,36 @@ impl Repository {
     /// in the index, and what lies in them can be read, but nothing new may rest on one: whoever
     /// forgets a snapshot may remove what only it needs.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, RepoError> {
-        let mut newest: HashMap<SnapshotId, Snapshot> = HashMap::new();
-        for stored in self.catalog().snapshots()? {
-            let record = read_record(&stored.name, &stored.record)?;
-            if self.forgotten.contains(&record.id) {
-                continue;
-            }
-            let snapshot = Snapshot { name: stored.name, hash: stored.hash, record };
-            match newest.get(&snapshot.record.id) {
-                Some(other) if other.record.supersession >= snapshot.record.supersession => {}
-                _ => drop(newest.insert(snapshot.record.id, snapshot)),
-            }
-        }
-        let mut snapshots: Vec<_> = newest.into_values().collect();
+        let stored = self.catalog().snapshots()?.into_iter();
+        let all = stored.map(Snapshot::from_stored).collect::<Result<Vec<_>, RepoError>>()?;
+        let mut snapshots = self.visible(all, |s| (s.record.id, s.record.supersession));
         snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
         Ok(snapshots)
+    }
+
+    /// The summaries of the same snapshots in the same order, at a small part of the cost.
+    pub fn summaries(&self) -> Result<Vec<Summary>, RepoError> {
+        let mut summaries = self.visible(self.catalog().summaries()?, |s| (s.id, s.supersession));
+        summaries.sort_by_key(|s| (s.time_ms, s.id));
+        Ok(summaries)
+    }
+
+    /// The snapshot that a commit holds, whether or not it is hidden.
+    pub fn snapshot(&self, commit: &Hash) -> Result<Option<Snapshot>, RepoError> {
+        self.catalog().snapshot(commit)?.map(Snapshot::from_stored).transpose()
+    }
+
+    /// Of all commits, the newest form of each snapshot that no mark hides.
+    fn visible<T>(&self, commits: Vec<T>, form: impl Fn(&T) -> (SnapshotId, u32)) -> Vec<T> {
+        let mut newest: HashMap<SnapshotId, T> = HashMap::new();
+        for commit in commits {
+            let (id, supersession) = form(&commit);
+            let is_older = newest.get(&id).is_some_and(|other| form(other).1 >= supersession);
+            if !is_older && !self.forgotten.contains(&id) {
+                newest.insert(id, commit);
+            }
+        }
+        newest.into_values().collect()
     }
 
     /// Whether the store has a commit, as of the last [`Repository::sync`]; a forgotten snapshot's too.
@@ -225,6 +228,17 @@ impl Repository {
     pub fn gc_records(&self) -> Result<Vec<ObjectName>, RepoError> {
         Ok(self.store.list("gc/")?.into_iter().map(|l| l.name).collect())
     }
+}
+
+/// Those of `from` whose names are not among those of `others`.
+fn without<'f, F, O>(
+    from: &'f [F],
+    name: impl Fn(&F) -> &ObjectName,
+    others: &[O],
+    other_name: impl Fn(&O) -> &ObjectName,
+) -> Vec<&'f F> {
+    let others: HashSet<&ObjectName> = others.iter().map(other_name).collect();
+    from.iter().filter(|item| !others.contains(name(item))).collect()
 }
 
 /// A segment's head, its cipher and its table of contents.
@@ -282,7 +296,7 @@ mod tests {
     use crate::codec::ChunkId;
     use crate::keys::{Cost, Secret};
     use crate::repo::{CreateOptions, WriteTarget, WriterOptions};
-    use crate::store::MemoryStore;
+    use crate::store::{Call, MemoryStore, RecordStore};
 
     fn secret() -> Secret {
         Secret::KeyFile([1; 32].into())
@@ -322,8 +336,16 @@ mod tests {
         format!("{}{}{rest}", ObjectName::FORGOTTEN, SnapshotId([id; 16])).parse().unwrap()
     }
 
+    /// The snapshots, which the summaries have to agree with.
     fn ids(repository: &Repository) -> Vec<u8> {
-        repository.snapshots().unwrap().iter().map(|s| s.record.id.0[0]).collect()
+        let snapshots = repository.snapshots().unwrap();
+        let summaries = repository.summaries().unwrap();
+        let commits: Vec<_> = snapshots.iter().map(|s| (&s.name, s.hash)).collect();
+        assert_eq!(commits, summaries.iter().map(|s| (&s.name, s.hash)).collect::<Vec<_>>());
+        for snapshot in &snapshots {
+            assert_eq!(repository.snapshot(&snapshot.hash).unwrap().as_ref(), Some(snapshot));
+        }
+        snapshots.iter().map(|s| s.record.id.0[0]).collect()
     }
 
     fn sync(repository: &mut Repository) {
@@ -351,6 +373,33 @@ mod tests {
         store.delete(&mark(1, "-cd")).unwrap();
         sync(&mut repository);
         assert_eq!(ids(&repository), [1, 2]);
+    }
+
+    #[test]
+    fn a_commit_that_is_gone_leaves_neither_record_nor_summary() {
+        let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        let mut repository = create(&store, folder.path());
+        let (first, _) = commit(&mut repository, 1, 0);
+        commit(&mut repository, 2, 0);
+        store.delete(&repository.snapshot(&first).unwrap().unwrap().name).unwrap();
+        let report = repository.sync(&mut |_, _| {}).unwrap();
+        assert_eq!((report.commits_removed, report.damaged.len()), (1, 1));
+        assert_eq!(ids(&repository), [2]);
+        assert_eq!(repository.snapshot(&first).unwrap(), None);
+    }
+
+    #[test]
+    fn a_sync_without_news_reads_no_object() {
+        let (store, folder) = (RecordStore::new(MemoryStore::new()), tempfile::tempdir().unwrap());
+        let store = Arc::new(store);
+        let options = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+        let mut repository = Repository::create(store.clone(), &secret(), folder.path(), &options).unwrap();
+        commit(&mut repository, 1, 0);
+        sync(&mut repository);
+        store.take_calls();
+        sync(&mut repository);
+        let list = |prefix: &str| Call::List { prefix: prefix.into() };
+        assert_eq!(store.take_calls(), [list(CommitName::PREFIX), list(ObjectName::FORGOTTEN)]);
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Repository {
             name.to_object_name()
         })?;
         put.enter(&mut self.catalog)?;
-        self.catalog.add_snapshot(&put.name, &put.hash, &bytes)?;
+        self.catalog.add_snapshot(&put.name, &put.hash, &bytes, &record)?;
         Ok(Committed { hash: put.hash, bytes_stored: bytes_stored + put.length, objects: objects + 1 })
     }
 }
