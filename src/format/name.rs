@@ -42,6 +42,11 @@ impl ObjectName {
         Self(format!("index/{}-{hash}", compact(time)))
     }
 
+    /// The mark that hides a snapshot.
+    pub fn forgotten(id: SnapshotId) -> Self {
+        Self(format!("{}{id}", Self::FORGOTTEN))
+    }
+
     /// The snapshot that a mark hides: its id follows [`ObjectName::FORGOTTEN`], and behind a `-`
     /// may follow anything. None for every other name.
     pub fn forgotten_snapshot(&self) -> Option<SnapshotId> {
@@ -175,6 +180,7 @@ mod tests {
     #[test]
     fn a_mark_names_the_snapshot_that_it_hides() {
         let id = SnapshotId([0xab; 16]);
+        assert_eq!(ObjectName::forgotten(id).forgotten_snapshot(), Some(id));
         let hides = |text: String| text.parse::<ObjectName>().unwrap().forgotten_snapshot();
         for rest in ["", "-", "-x", "-cdcd/more.1"] {
             assert_eq!(hides(format!("forgotten/{id}{rest}")), Some(id), "{rest}");

@@ -113,12 +113,6 @@ impl Repository {
         Ok(self.catalog().segments()?.iter().map(|s| s.hash.short()).collect())
     }
 
-    /// Every snapshot that a mark in the store hides.
-    fn listed_forgotten(&self) -> Result<HashSet<SnapshotId>, RepoError> {
-        let marks = self.store.list(ObjectName::FORGOTTEN)?;
-        Ok(marks.iter().filter_map(|mark| mark.name.forgotten_snapshot()).collect())
-    }
-
     /// Adds segments that `needed` names and the index lacks; with `verify`, drops those that are gone.
     fn sync_segments(
         &mut self,
@@ -367,6 +361,11 @@ mod tests {
         assert_eq!(ids(&repository), [2]);
         assert!(repository.has_commit(&first).unwrap());
         assert!(!repository.has_commit(&Hash([9; 32])).unwrap());
+        // This program's own mark, on top.
+        repository.forget(SnapshotId([2; 16])).unwrap();
+        repository.forget(SnapshotId([2; 16])).unwrap();
+        assert!(ids(&repository).is_empty());
+        store.delete(&mark(2, "")).unwrap();
         let mut reader = repository.reader().unwrap();
         reader.with_data(&first_chunk, 3, |bytes| assert_eq!(bytes, [1, 0, 7])).unwrap();
 

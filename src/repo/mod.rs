@@ -4,6 +4,7 @@
 mod error;
 mod image;
 mod inventory;
+mod marks;
 mod reader;
 mod writer;
 
