@@ -16,7 +16,7 @@ mod problem;
 pub mod restore;
 pub mod select;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tree_walk;
 
 pub use browse_error::BrowseError;

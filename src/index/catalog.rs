@@ -1,5 +1,7 @@
 //! What the repository holds: segments, their blocks, where each chunk lies, and the snapshots.
 
+mod scan;
+
 use std::path::Path;
 
 use rusqlite::{OptionalExtension, Row, params};

@@ -70,6 +70,9 @@ pub enum RepoError {
     /// A tree or content list is not what the one that names it says.
     #[error("tree {} contradicts the one that names it", &.0.to_hex()[..16])]
     MalformedTree(ChunkId),
+    /// Another program wrote into the local index between two looks that have to agree.
+    #[error("the local index changed while it was read; run this again")]
+    IndexChanged,
     /// A newer program maintains the repository in ways this one does not understand.
     #[error(
         "the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep"

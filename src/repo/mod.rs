@@ -4,6 +4,7 @@
 mod error;
 mod image;
 mod inventory;
+mod reach;
 mod reader;
 mod writer;
 
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 
 pub use error::RepoError;
 pub use inventory::{Snapshot, SyncReport};
+pub use reach::{ExactDeps, Reached, SegmentUsage};
 pub use reader::{Reader, Readers};
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
 
