@@ -177,7 +177,10 @@ fn attempt(
         report.finished = Timestamp::now();
         return Ok(Attempt::Done(Box::new(report)));
     }
-    let is_news = options.always || again.is_some() || history.newest().is_none() || records.iter().any(|r| history.is_news(r));
+    let is_news = options.always
+        || again.is_some()
+        || history.newest().is_none()
+        || records.iter().any(|r| history.is_news(r));
     if is_news {
         let record = snapshot_record(options, started, records, &walked, &history, gc_seen, again);
         let committed = repository.commit(finished, record)?;

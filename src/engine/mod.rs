@@ -17,7 +17,7 @@ pub mod prune;
 pub mod restore;
 pub mod select;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tree_walk;
 
 pub use browse_error::BrowseError;

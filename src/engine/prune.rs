@@ -113,8 +113,13 @@ fn doomed(
             report.waiting.add(object.length);
         }
     }
-    let mut doomed: Vec<Object> =
-        world.objects.iter().filter(is_dead).filter(|object| due.contains(&object.hash.short())).cloned().collect();
+    let mut doomed: Vec<Object> = world
+        .objects
+        .iter()
+        .filter(is_dead)
+        .filter(|object| due.contains(&object.hash.short()))
+        .cloned()
+        .collect();
     // Commits first: one whose segments are gone would look damaged to whoever reads meanwhile.
     doomed.sort_by_key(|object| (!object.is_commit, object.name.clone()));
     doomed
@@ -143,7 +148,8 @@ fn record_deleted(
     doomed: &[Object],
     options: &PruneOptions,
 ) -> Result<(), PruneError> {
-    let old: Vec<ObjectName> = repository.gc().of_kind(GcKind::Deleted).map(|(name, _)| name.clone()).collect();
+    let old: Vec<ObjectName> =
+        repository.gc().of_kind(GcKind::Deleted).map(|(name, _)| name.clone()).collect();
     let mut segments = repository.gc().deleted();
     let is_new = doomed.iter().filter(|object| segments.insert(object.hash.short())).count() > 0;
     if !is_new && old.len() < MERGE_RECORDS && !has_left_overs(repository, world, &segments) {

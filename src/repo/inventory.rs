@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{RepoError, Repository};
 use crate::codec::{Hash, Opener, RepositoryKeys, SnapshotId};
-use crate::index::StoredSnapshot;
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, ShortHash, SnapshotRecord, Toc, Trailer};
+use crate::index::StoredSnapshot;
 use crate::store::Store;
 
 /// Every so often, all known segments are looked for in the store's listing, whatever the index says.
@@ -154,8 +154,7 @@ impl Repository {
             .map(|(name, length)| (name.as_str(), length))
             .collect();
         // What is gone or cut short is not relied on, and what needs it is stored again by the next backup.
-        let lost: Vec<_> =
-            known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)).collect();
+        let lost: Vec<_> = known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)).collect();
         self.catalog.remove_segments(&lost.iter().map(|s| s.row).collect::<Vec<_>>())?;
         // What a prune deleted is no loss: nothing needs it.
         for segment in lost.iter().filter(|s| !self.gc.holds(&s.hash.short())) {
@@ -214,7 +213,8 @@ impl Repository {
         for commit in self.commits()?.into_iter().filter(|c| !self.forgotten.contains(&c.record.id)) {
             by_id.entry(commit.record.id).or_default().push(commit);
         }
-        let mut snapshots: Vec<_> = by_id.into_values().filter_map(|commits| self.newest_safe(commits)).collect();
+        let mut snapshots: Vec<_> =
+            by_id.into_values().filter_map(|commits| self.newest_safe(commits)).collect();
         snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
         Ok(snapshots)
     }

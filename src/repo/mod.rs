@@ -18,8 +18,8 @@ use jiff::Timestamp;
 
 pub use error::RepoError;
 pub use gc::GcRecords;
-pub use reach::{ExactDeps, Reached, SegmentUsage};
 pub use inventory::{Snapshot, SyncReport};
+pub use reach::{ExactDeps, Reached, SegmentUsage};
 pub use reader::{Reader, Readers};
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
 

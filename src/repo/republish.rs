@@ -64,7 +64,8 @@ impl Repository {
         }
         session.flush()?;
         let finished = self.put_rest(writer.finish()?)?;
-        let mut moved = Moved { bytes_stored: finished.bytes_stored, objects: finished.objects, ..Moved::default() };
+        let mut moved =
+            Moved { bytes_stored: finished.bytes_stored, objects: finished.objects, ..Moved::default() };
         for row in &finished.segments {
             moved.segments.push(self.catalog().segment(*row)?.hash.short());
         }

@@ -21,7 +21,12 @@ pub struct History {
 
 impl History {
     /// The history of `source`, as of `now`; `segments` are those that may be relied on.
-    pub fn new(snapshots: Vec<Snapshot>, source: &str, now: Timestamp, segments: &HashSet<ShortHash>) -> Self {
+    pub fn new(
+        snapshots: Vec<Snapshot>,
+        source: &str,
+        now: Timestamp,
+        segments: &HashSet<ShortHash>,
+    ) -> Self {
         let is_whole = |s: &&Snapshot| {
             segments.contains(&s.hash.short()) && s.record.deps.iter().all(|dep| segments.contains(dep))
         };
@@ -38,7 +43,8 @@ impl History {
         users: impl Iterator<Item = &'h [u8]>,
         bases: &HashSet<Hash>,
     ) -> Vec<Snapshot> {
-        let wanted = users.flat_map(|user| self.latest(user).into_iter().chain(self.holding(user).map(|h| h.0)));
+        let wanted =
+            users.flat_map(|user| self.latest(user).into_iter().chain(self.holding(user).map(|h| h.0)));
         let doubtful = wanted.chain(self.committed_as(bases)).filter(|s| !self.has(&s.hash));
         let by_hash: HashMap<Hash, &Snapshot> = doubtful.map(|s| (s.hash, s)).collect();
         by_hash.into_values().cloned().collect()

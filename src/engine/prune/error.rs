@@ -35,7 +35,9 @@ pub enum PruneError {
         all: usize,
     },
     /// A commit cannot be read, so it is unknown what it needs.
-    #[error("what a snapshot needs is unknown, so nothing is deleted. Bring its commit back from a copy, or give it up with --force")]
+    #[error(
+        "what a snapshot needs is unknown, so nothing is deleted. Bring its commit back from a copy, or give it up with --force"
+    )]
     DamagedCommit(#[source] RepoError),
     /// Someone asked to stop.
     #[error("interrupted; the next prune goes on from here")]

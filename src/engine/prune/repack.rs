@@ -61,7 +61,8 @@ fn move_and_publish(
         repository.catalog().segments()?.into_iter().map(|s| (s.hash, s)).collect();
     let segments: Vec<ListedSegment> =
         poor.iter().filter_map(|object| by_hash.get(&object.hash).cloned()).collect();
-    let writing = WriterOptions { level: options.level, threads: options.threads, target: WriteTarget::Store };
+    let writing =
+        WriterOptions { level: options.level, threads: options.threads, target: WriteTarget::Store };
     Meter::add(&meter.bytes_expected, poor.iter().map(|object| world.usage[&object.hash].live_bytes).sum());
     let moved = repository.move_out(&segments, &world.reached, &writing, &mut |bytes| {
         Meter::add(&meter.bytes, bytes);
@@ -129,10 +130,8 @@ fn is_worth_it(world: &World, poor: &[&Object]) -> bool {
         .filter_map(|object| world.usage.get(&object.hash))
         .map(|usage| usage.bytes - usage.live_bytes)
         .sum();
-    let cost: u64 = affected(world, &shorts)
-        .iter()
-        .map(|root| COMMIT_LEN + root.record.to_bytes().len() as u64)
-        .sum();
+    let cost: u64 =
+        affected(world, &shorts).iter().map(|root| COMMIT_LEN + root.record.to_bytes().len() as u64).sum();
     freed > cost || poor.len() > MANY_SMALL.max(world.roots.len())
 }
 

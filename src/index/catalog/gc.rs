@@ -50,6 +50,9 @@ impl CatalogWriter {
 
     /// Keeps what a walk of a commit's trees has found that it needs.
     pub fn set_exact_deps(&mut self, commit: &Hash, deps: &[ShortHash]) -> Result<(), IndexError> {
-        self.execute("INSERT OR REPLACE INTO exact_deps VALUES (?1, ?2)", params![&commit.0[..], deps.concat()])
+        self.execute(
+            "INSERT OR REPLACE INTO exact_deps VALUES (?1, ?2)",
+            params![&commit.0[..], deps.concat()],
+        )
     }
 }
