@@ -12,6 +12,8 @@ use crate::store::Store;
 
 /// Every so often, all known segments are looked for in the store's listing, whatever the index says.
 const VERIFY_S: i64 = 3600;
+/// Threads that walk the trees of a snapshot.
+pub(super) const WALK_THREADS: usize = 2;
 /// Read of a segment's end at first; most tables of contents with their trees fit.
 const TAIL_LEN: usize = 256 << 10;
 
@@ -111,8 +113,13 @@ impl Repository {
 
     /// Leading bytes of the hash of every segment that is known to be in the store, and not condemned.
     pub fn reliable_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
-        let segments = self.catalog().segments()?;
-        Ok(segments.iter().map(|s| s.hash.short()).filter(|short| !self.gc.holds(short)).collect())
+        let mut segments = self.present_segments()?;
+        segments.retain(|short| !self.gc.holds(short));
+        Ok(segments)
+    }
+
+    fn present_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
+        Ok(self.catalog().segments()?.iter().map(|s| s.hash.short()).collect())
     }
 
     /// Every commit object in the store.
@@ -204,7 +211,7 @@ impl Repository {
         open_toc(self.store.as_ref(), &self.keys, name, length).map(|(header, _, toc)| (header, toc))
     }
 
-    /// Every snapshot that is known, oldest first; of a superseded one only the newest form that is safe. Those
+    /// Every snapshot that is known, oldest first; of a superseded one only the newest form that is whole. Those
     /// that were marked as forgotten at the last [`Repository::sync`] are left out. Their commits stay
     /// in the index, and what lies in them can be read, but nothing new may rest on one: whoever
     /// forgets a snapshot may remove what only it needs.
@@ -213,20 +220,39 @@ impl Repository {
         for commit in self.commits()?.into_iter().filter(|c| !self.forgotten.contains(&c.record.id)) {
             by_id.entry(commit.record.id).or_default().push(commit);
         }
-        let mut snapshots: Vec<_> =
-            by_id.into_values().filter_map(|commits| self.newest_safe(commits)).collect();
+        let is_plain = by_id.values().all(|commits| commits.len() == 1);
+        let present = if is_plain { HashSet::new() } else { self.present_segments()? };
+        let mut snapshots = Vec::with_capacity(by_id.len());
+        for commits in by_id.into_values() {
+            snapshots.extend(self.newest_whole(commits, &present)?);
+        }
         snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
         Ok(snapshots)
     }
 
-    /// Of the commits of one snapshot the newest that is safe; the newest, if none is known to be.
-    fn newest_safe(&self, mut commits: Vec<Snapshot>) -> Option<Snapshot> {
+    /// Of the commits of one snapshot the newest of which everything is there; the newest, if something is missing
+    /// of all. A commit that was reported as saved may be named in a record for ever, for it was spared, so a
+    /// snapshot does not go because of what the records say.
+    fn newest_whole(
+        &self,
+        mut commits: Vec<Snapshot>,
+        present: &HashSet<ShortHash>,
+    ) -> Result<Option<Snapshot>, RepoError> {
         commits.sort_by_key(|c| std::cmp::Reverse((c.record.supersession, c.hash)));
-        let safe = match commits.len() {
-            0 | 1 => 0,
-            _ => commits.iter().position(|c| self.gc().pass(&c.hash, &c.record)).unwrap_or(0),
-        };
-        (!commits.is_empty()).then(|| commits.swap_remove(safe))
+        if commits.len() < 2 {
+            return Ok(commits.pop());
+        }
+        let has_all = |c: &Snapshot| c.record.deps.iter().all(|dep| present.contains(dep));
+        let mut whole = commits.iter().position(has_all);
+        if whole.is_none() {
+            for (at, commit) in commits.iter().enumerate() {
+                if self.reach(&[&commit.record], WALK_THREADS)?.is_complete(0) {
+                    whole = Some(at);
+                    break;
+                }
+            }
+        }
+        Ok(Some(commits.swap_remove(whole.unwrap_or(0))))
     }
 
     /// Every commit that is known: those of forgotten snapshots too, and those that were superseded.
