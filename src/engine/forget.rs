@@ -70,7 +70,7 @@ pub fn forget(
         if meter.is_interrupted() {
             return Err(ForgetError::Interrupted { done, wanted: snapshots.len() });
         }
-        repository.forget(&[*id])?;
+        repository.forget(*id)?;
         Meter::add(&meter.files, 1);
     }
     Ok(())

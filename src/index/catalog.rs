@@ -15,7 +15,7 @@ use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName, SegmentKind, SnapshotRecord, Toc};
 
-const SCHEMA: Schema = Schema { version: 3, sql: &[TABLES, summaries::TABLES] };
+const SCHEMA: Schema = Schema { version: 3, sql: &[TABLES, gc::TABLES, summaries::TABLES] };
 
 const TABLES: &str = "
     CREATE TABLE segments (
@@ -35,8 +35,6 @@ const TABLES: &str = "
     CREATE TABLE snapshots (
         hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
     ) WITHOUT ROWID;
-    CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE image (segments INTEGER NOT NULL);
     INSERT INTO image VALUES (0);
     CREATE TABLE verified (at_s INTEGER NOT NULL);

@@ -12,6 +12,8 @@ use crate::store::{Listed, Store};
 
 /// Every so often, all known segments are looked for in the store's listing, whatever the index says.
 const VERIFY_S: i64 = 3600;
+/// Threads that walk the trees of a snapshot.
+pub(super) const WALK_THREADS: usize = 2;
 /// Read of a segment's end at first; most tables of contents with their trees fit.
 const TAIL_LEN: usize = 256 << 10;
 
@@ -117,14 +119,13 @@ impl Repository {
 
     /// Leading bytes of the hash of every segment that is known to be in the store, and not condemned.
     pub fn reliable_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
-        let segments = self.catalog().segments()?;
-        Ok(segments.iter().map(|s| s.hash.short()).filter(|short| !self.gc.holds(short)).collect())
+        let mut segments = self.present_segments()?;
+        segments.retain(|short| !self.gc.holds(short));
+        Ok(segments)
     }
 
-    /// Every snapshot that a mark in the store hides.
-    fn listed_forgotten(&self) -> Result<HashSet<SnapshotId>, RepoError> {
-        let marks = self.store.list(ObjectName::FORGOTTEN)?;
-        Ok(marks.iter().filter_map(|mark| mark.name.forgotten_snapshot()).collect())
+    fn present_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
+        Ok(self.catalog().segments()?.iter().map(|s| s.hash.short()).collect())
     }
 
     /// Adds segments that `needed` names and the index lacks; with `verify`, drops those that are gone.
@@ -191,55 +192,22 @@ impl Repository {
         open_toc(self.store.as_ref(), &self.keys, name, length).map(|(header, _, toc)| (header, toc))
     }
 
-    /// Every snapshot that is known, oldest first; of a superseded one only the newest form that is safe. Those
+    /// Every snapshot that is known, oldest first; of a superseded one only the newest form that is whole. Those
     /// that were marked as forgotten at the last [`Repository::sync`] are left out. Their commits stay
     /// in the index, and what lies in them can be read, but nothing new may rest on one: whoever
     /// forgets a snapshot may remove what only it needs.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, RepoError> {
-        let mut by_id: HashMap<SnapshotId, Vec<Snapshot>> = HashMap::new();
-        for commit in self.commits()?.into_iter().filter(|c| !self.forgotten.contains(&c.record.id)) {
-            by_id.entry(commit.record.id).or_default().push(commit);
-        }
-        let mut snapshots: Vec<_> =
-            by_id.into_values().filter_map(|commits| self.newest_safe(commits)).collect();
+        let mut snapshots =
+            self.visible(self.commits()?, |s| (s.record.id, s.record.supersession, s.hash))?;
         snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
         Ok(snapshots)
     }
 
     /// The summaries of the same snapshots in the same order, at a small part of the cost.
     pub fn summaries(&self) -> Result<Vec<Summary>, RepoError> {
-        let mut by_id: HashMap<SnapshotId, Vec<Summary>> = HashMap::new();
-        for commit in self.catalog().summaries()?.into_iter().filter(|c| !self.forgotten.contains(&c.id)) {
-            by_id.entry(commit.id).or_default().push(commit);
-        }
-        let mut summaries = Vec::with_capacity(by_id.len());
-        for mut commits in by_id.into_values() {
-            // Which of several counts is in their records.
-            let newest = if commits.len() > 1 { self.newest_safe(self.records_of(&commits)?) } else { None };
-            commits.retain(|commit| newest.as_ref().is_none_or(|newest| newest.hash == commit.hash));
-            summaries.append(&mut commits);
-        }
+        let mut summaries = self.visible(self.catalog().summaries()?, |s| (s.id, s.supersession, s.hash))?;
         summaries.sort_by_key(|s| (s.time_ms, s.id));
         Ok(summaries)
-    }
-
-    fn records_of(&self, commits: &[Summary]) -> Result<Vec<Snapshot>, RepoError> {
-        commits.iter().filter_map(|commit| self.snapshot(&commit.hash).transpose()).collect()
-    }
-
-    /// The snapshot that a commit holds, whether or not it is hidden.
-    pub fn snapshot(&self, commit: &Hash) -> Result<Option<Snapshot>, RepoError> {
-        self.catalog().snapshot(commit)?.map(Snapshot::from_stored).transpose()
-    }
-
-    /// Of the commits of one snapshot the newest that is safe; the newest, if none is known to be.
-    fn newest_safe(&self, mut commits: Vec<Snapshot>) -> Option<Snapshot> {
-        commits.sort_by_key(|c| std::cmp::Reverse((c.record.supersession, c.hash)));
-        let safe = match commits.len() {
-            0 | 1 => 0,
-            _ => commits.iter().position(|c| self.gc().pass(&c.hash, &c.record)).unwrap_or(0),
-        };
-        (!commits.is_empty()).then(|| commits.swap_remove(safe))
     }
 
     /// Every commit that is known: those of forgotten snapshots too, and those that were superseded.
@@ -247,47 +215,52 @@ impl Repository {
         self.catalog().snapshots()?.into_iter().map(Snapshot::from_stored).collect()
     }
 
-    /// Whether a mark hides a snapshot, as of the last [`Repository::sync`].
-    pub fn is_forgotten(&self, id: &SnapshotId) -> bool {
-        self.forgotten.contains(id)
+    /// The snapshot that a commit holds, whether or not it is hidden.
+    pub fn snapshot(&self, commit: &Hash) -> Result<Option<Snapshot>, RepoError> {
+        self.catalog().snapshot(commit)?.map(Snapshot::from_stored).transpose()
     }
 
-    /// Hides snapshots, all their commits. Interrupted, it has hidden some of them.
-    pub fn forget(&mut self, ids: &[SnapshotId]) -> Result<(), RepoError> {
-        for id in ids {
-            self.store.put(&ObjectName::forgotten(*id), b"")?;
-            self.forgotten.insert(*id);
+    /// Of all commits, one of each snapshot that no mark hides: the newest of which everything is there.
+    fn visible<T>(
+        &self,
+        commits: Vec<T>,
+        form: impl Fn(&T) -> (SnapshotId, u32, Hash),
+    ) -> Result<Vec<T>, RepoError> {
+        let mut by_id: HashMap<SnapshotId, Vec<T>> = HashMap::new();
+        for commit in commits {
+            by_id.entry(form(&commit).0).or_default().push(commit);
         }
-        Ok(())
-    }
-
-    /// Removes every mark that hides a snapshot.
-    pub fn remove_marks(&mut self, id: &SnapshotId) -> Result<usize, RepoError> {
-        let marks = self.store.list(ObjectName::FORGOTTEN)?;
-        let mut removed = 0;
-        for mark in marks.iter().filter(|mark| mark.name.forgotten_snapshot() == Some(*id)) {
-            self.store.delete(&mark.name)?;
-            removed += 1;
+        by_id.retain(|id, _| !self.is_forgotten(id));
+        let mut chosen = Vec::with_capacity(by_id.len());
+        for mut commits in by_id.into_values() {
+            commits.sort_by_key(|commit| std::cmp::Reverse(form(commit)));
+            let hashes: Vec<Hash> = commits.iter().map(|commit| form(commit).2).collect();
+            chosen.push(commits.swap_remove(self.newest_whole(&hashes)?));
         }
-        self.forgotten.remove(id);
-        Ok(removed)
+        Ok(chosen)
     }
 
-    /// Removes the marks of snapshots of which no commit is left.
-    pub fn remove_marks_without_commits(&mut self) -> Result<usize, RepoError> {
-        // Marks first: the commits listed afterwards are all that a mark among these can be meant for.
-        let marks = self.store.list(ObjectName::FORGOTTEN)?;
-        let listed = self.store.list(CommitName::PREFIX)?;
-        let commits = listed.iter().filter_map(|listed| CommitName::parse(&listed.name).ok());
-        let present: HashSet<SnapshotId> = commits.map(|name| name.id).collect();
-        let mut removed = 0;
-        for mark in marks {
-            if mark.name.forgotten_snapshot().is_some_and(|id| !present.contains(&id)) {
-                self.store.delete(&mark.name)?;
-                removed += 1;
+    /// Of the commits of one snapshot, newest first, the first of which everything is there; the newest, if
+    /// something is missing of all. A commit that was reported as saved may be named in a gc record for ever, for
+    /// it was spared, so a snapshot does not go because of what records say.
+    fn newest_whole(&self, commits: &[Hash]) -> Result<usize, RepoError> {
+        if commits.len() < 2 {
+            return Ok(0);
+        }
+        let (mut found, present) = (Vec::new(), self.present_segments()?);
+        for hash in commits {
+            found.extend(self.snapshot(hash)?);
+        }
+        let has_all = |snapshot: &Snapshot| snapshot.record.deps.iter().all(|dep| present.contains(dep));
+        if let Some(whole) = found.iter().position(has_all) {
+            return Ok(whole);
+        }
+        for (at, snapshot) in found.iter().enumerate() {
+            if self.reach(&[&snapshot.record], WALK_THREADS)?.is_complete(0) {
+                return Ok(at);
             }
         }
-        Ok(removed)
+        Ok(0)
     }
 
     /// Whether the store has a commit, as of the last [`Repository::sync`]; a forgotten snapshot's too.
@@ -435,8 +408,8 @@ mod tests {
         assert!(repository.has_commit(&first).unwrap());
         assert!(!repository.has_commit(&Hash([9; 32])).unwrap());
         // This program's own mark, on top.
-        repository.forget(&[SnapshotId([2; 16])]).unwrap();
-        repository.forget(&[SnapshotId([2; 16])]).unwrap();
+        repository.forget(SnapshotId([2; 16])).unwrap();
+        repository.forget(SnapshotId([2; 16])).unwrap();
         assert!(ids(&repository).is_empty());
         store.delete(&mark(2, "")).unwrap();
         let mut reader = repository.reader().unwrap();
