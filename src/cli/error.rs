@@ -13,6 +13,7 @@ use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
 use crate::engine::find::QueryError;
+use crate::engine::forget::ForgetError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
@@ -93,6 +94,9 @@ pub enum CliError {
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// Forgetting.
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
     /// What to search for.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -139,6 +143,7 @@ impl CliError {
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Restore(error) => restore_exit(error),
+            Self::Forget(error) => forget_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
             | Self::Lock { .. }
@@ -177,12 +182,16 @@ impl CliError {
             }
             Self::Terminal => Some("name a file with -o, or use --force"),
             Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
+            Self::Forget(ForgetError::Everything(_) | ForgetError::NoRule) => {
+                Some("if that is what you want, say so with --allow-forget-all")
+            }
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
             Self::Backup(BackupError::Repository(error))
             | Self::Repository(error)
             | Self::Restore(RestoreError::Repository(error))
+            | Self::Forget(ForgetError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
         }
@@ -245,6 +254,15 @@ fn restore_exit(error: &RestoreError) -> Exit {
         RestoreError::Rule(_) => Exit::Usage,
         RestoreError::Repository(error) => repository_exit(error),
         _ => Exit::Failed,
+    }
+}
+
+fn forget_exit(error: &ForgetError) -> Exit {
+    match error {
+        ForgetError::NoRule => Exit::Usage,
+        ForgetError::Everything(_) => Exit::Failed,
+        ForgetError::Interrupted { .. } => Exit::Interrupted,
+        ForgetError::Repository(error) => repository_exit(error),
     }
 }
 

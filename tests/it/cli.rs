@@ -3,6 +3,7 @@
 mod answers;
 mod backup;
 mod exit_codes;
+mod forget;
 mod keys;
 mod look;
 mod places;

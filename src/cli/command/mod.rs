@@ -6,6 +6,7 @@ mod completions;
 mod diff;
 mod dump;
 mod find;
+mod forget;
 mod init;
 mod key;
 mod ls;
@@ -40,6 +41,8 @@ pub enum Command {
     Dump(dump::DumpArguments),
     /// Bring homes, directories or files back
     Restore(Box<restore::RestoreArguments>),
+    /// Forget snapshots: all that a policy does not keep, or those that are named
+    Forget(Box<forget::ForgetArguments>),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -62,6 +65,7 @@ impl Command {
             Self::Diff(arguments) => diff::run(context, &arguments),
             Self::Dump(arguments) => dump::run(context, &arguments),
             Self::Restore(arguments) => restore::run(context, &arguments),
+            Self::Forget(arguments) => forget::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),

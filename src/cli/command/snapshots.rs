@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use clap::Args;
 use jiff::Timestamp;
 
-use self::line::Line;
+pub use self::line::Line;
 use crate::cli::choose::{self, FilterArguments};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;

@@ -1,0 +1,35 @@
+//! `forget`: from a policy or names to snapshots that are hidden, and what is told about it.
+
+mod arguments;
+mod options;
+mod reason;
+mod report;
+
+pub use arguments::ForgetArguments;
+
+use jiff::ZonedDateTime;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::synced::Indexed;
+use crate::engine::Meter;
+use crate::engine::forget::{forget, plan};
+
+/// Forgets what is to go.
+pub fn run(context: &Context, arguments: &ForgetArguments) -> Result<Exit, CliError> {
+    let mut indexed = Indexed::open(context)?;
+    let output = &context.output;
+    let summaries = indexed.repository.summaries()?;
+    let options = options::options(arguments, &context.config.forget, &summaries)?;
+    let plan = plan(&summaries, &options, &ZonedDateTime::now())?;
+    report::tell_plan(output, &plan, arguments.dry_run)?;
+    report::warn(output, &plan, &options);
+    if !arguments.dry_run {
+        let meter = Meter::interrupted_by(context.interrupt.deferred());
+        forget(&mut indexed.repository, &plan.forgotten(), &meter)?;
+    }
+    report::tell(output, &plan, arguments.dry_run);
+    let is_refused = report::refused(&plan, &options).next().is_some();
+    Ok(if is_refused { Exit::Problems } else { indexed.exit() })
+}
