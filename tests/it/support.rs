@@ -1,6 +1,7 @@
 //! What the tests stand on: a repository with homes beside it, shorthands for backup and restore, ways
 //! to fill homes, and comparisons of trees.
 
+pub mod allocation;
 mod compare;
 mod homes;
 
