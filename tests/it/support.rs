@@ -4,6 +4,8 @@
 pub mod allocation;
 mod compare;
 mod homes;
+pub mod mount;
+pub mod program;
 
 use std::ffi::OsStr;
 use std::fs;
