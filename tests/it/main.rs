@@ -18,6 +18,7 @@ mod restoring;
 mod roundtrip;
 mod setup;
 mod shrunk;
+mod stale;
 mod support;
 mod syscalls;
 mod trees;
