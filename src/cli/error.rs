@@ -13,6 +13,7 @@ use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
 use crate::engine::find::QueryError;
+use crate::engine::prune::PruneError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
@@ -51,9 +52,9 @@ pub enum CliError {
     /// Another program keeps its repository there.
     #[error("{} holds a repository of another program (restic, rustic or borg)", .0.display())]
     OtherProgram(PathBuf),
-    /// Another backup runs.
-    #[error("another backup of this repository is running on this machine")]
-    Busy,
+    /// Another backup or prune runs.
+    #[error("another {0} of this repository is running on this machine")]
+    Busy(&'static str),
     /// The lock against a second backup cannot be had.
     #[error("cannot lock {}", .path.display())]
     Lock {
@@ -90,6 +91,9 @@ pub enum CliError {
     /// A snapshot does not show what was asked for.
     #[error(transparent)]
     Browse(BrowseError),
+    /// The prune.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -133,11 +137,12 @@ impl CliError {
             Self::Secret(_) => Exit::NoKey,
             Self::Headless(_) => Exit::Damaged,
             Self::OtherProgram(_) => Exit::Foreign,
-            Self::Busy => Exit::Busy,
+            Self::Busy(_) => Exit::Busy,
             Self::Repository(error) => repository_exit(error),
             Self::Backup(error) => backup_exit(error),
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
+            Self::Prune(error) => prune_exit(error),
             Self::Restore(error) => restore_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
@@ -160,7 +165,7 @@ impl CliError {
             ),
             Self::Occupied(_) | Self::OtherProgram(_) => Some("name an empty or new folder with --repo"),
             Self::Headless(_) => Some("bring the file back from a copy of the repository"),
-            Self::Busy => Some("wait for it to end; no lock needs to be removed"),
+            Self::Busy(_) => Some("wait for it to end; no lock needs to be removed"),
             Self::Unknown { what: "snapshot", .. }
             | Self::Select(SelectError::NoSuchId(_) | SelectError::TooOld { .. }) => {
                 Some("`homekeep snapshots` lists them")
@@ -182,6 +187,7 @@ impl CliError {
             }
             Self::Backup(BackupError::Repository(error))
             | Self::Repository(error)
+            | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
@@ -235,6 +241,15 @@ fn backup_exit(error: &BackupError) -> Exit {
         | BackupError::LongText { .. }
         | BackupError::ManyTags(_) => Exit::Usage,
         BackupError::Repository(error) => repository_exit(error),
+        _ => Exit::Failed,
+    }
+}
+
+fn prune_exit(error: &PruneError) -> Exit {
+    match error {
+        PruneError::Interrupted => Exit::Interrupted,
+        PruneError::Repository(error) => repository_exit(error),
+        PruneError::DamagedCommit(_) | PruneError::Vanished(_) => Exit::Damaged,
         _ => Exit::Failed,
     }
 }

@@ -10,8 +10,11 @@ mod init;
 mod key;
 mod ls;
 mod man;
+mod prune;
 mod restore;
 mod snapshots;
+
+pub use prune::{Age, Unused};
 
 use clap::Subcommand;
 
@@ -40,6 +43,8 @@ pub enum Command {
     Dump(dump::DumpArguments),
     /// Bring homes, directories or files back
     Restore(Box<restore::RestoreArguments>),
+    /// Delete what no snapshot needs, and repack what is mostly not needed
+    Prune(prune::PruneArguments),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -62,6 +67,7 @@ impl Command {
             Self::Diff(arguments) => diff::run(context, &arguments),
             Self::Dump(arguments) => dump::run(context, &arguments),
             Self::Restore(arguments) => restore::run(context, &arguments),
+            Self::Prune(arguments) => prune::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),
