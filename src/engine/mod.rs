@@ -20,6 +20,7 @@ pub mod select;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree_walk;
+pub mod undo;
 
 pub use browse_error::BrowseError;
 pub use home_path::{HomePath, ParsePathError};

@@ -13,6 +13,7 @@ mod man;
 mod prune;
 mod restore;
 mod snapshots;
+mod undo;
 
 pub use prune::{Age, Unused};
 
@@ -45,6 +46,8 @@ pub enum Command {
     Restore(Box<restore::RestoreArguments>),
     /// Delete what no snapshot needs, and repack what is mostly not needed
     Prune(prune::PruneArguments),
+    /// Take back that snapshots were forgotten, until a prune has deleted what they need
+    Undo(undo::UndoArguments),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -68,6 +71,7 @@ impl Command {
             Self::Dump(arguments) => dump::run(context, &arguments),
             Self::Restore(arguments) => restore::run(context, &arguments),
             Self::Prune(arguments) => prune::run(context, &arguments),
+            Self::Undo(arguments) => undo::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),

@@ -1,6 +1,6 @@
 //! `snapshots`: which there are. Knows filters and columns.
 
-mod line;
+pub mod line;
 
 use std::collections::HashMap;
 
