@@ -13,6 +13,7 @@ mod killed;
 mod live_sqlite;
 mod manifest;
 mod power;
+mod pruning;
 mod reader;
 mod restoring;
 mod roundtrip;
