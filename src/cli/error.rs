@@ -17,6 +17,7 @@ use crate::engine::prune::PruneError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
+use crate::index::IndexError;
 use crate::keys::{KeyError, KeyFileError};
 use crate::repo::RepoError;
 use crate::store::StoreError;
@@ -156,9 +157,29 @@ impl CliError {
         }
     }
 
+    /// Removes the local index if it is the one at fault: what it says stands in the repository too.
+    pub fn discard_damaged_index(&self) {
+        self.index_error().map(IndexError::discard_damaged);
+    }
+
+    fn index_error(&self) -> Option<&IndexError> {
+        match self {
+            Self::Backup(BackupError::Index(error))
+            | Self::Restore(RestoreError::Index(error))
+            | Self::Repository(RepoError::Index(error))
+            | Self::Backup(BackupError::Repository(RepoError::Index(error)))
+            | Self::Restore(RestoreError::Repository(RepoError::Index(error)))
+            | Self::Browse(BrowseError::Read { source: RepoError::Index(error), .. }) => Some(error),
+            _ => None,
+        }
+    }
+
     /// What to try next, where the message does not say it.
     fn hint(&self) -> Option<&'static str> {
         match self {
+            error if error.index_error().is_some_and(IndexError::is_damage) => {
+                Some("run the same command again: the index is damaged, was removed, and is made anew")
+            }
             Self::Secret(SecretError::KeyFile(KeyFileError::Missing(_))) => Some(
                 "without its key nobody can read a repository: look for the copy you put away. A passphrase is \
                  given by --password-file, --password-command or HOMEKEEP_PASSWORD",
