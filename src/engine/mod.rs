@@ -3,6 +3,9 @@
 
 pub mod backup;
 mod browse_error;
+mod chain;
+mod content_writer;
+pub mod copy;
 pub mod diff;
 pub mod dump;
 pub mod find;
@@ -14,10 +17,12 @@ pub mod ls;
 mod meter;
 mod problem;
 pub mod restore;
+mod rewrite;
 pub mod select;
 #[cfg(test)]
 mod testing;
 mod tree_walk;
+mod work_queue;
 
 pub use browse_error::BrowseError;
 pub use home_path::{HomePath, ParsePathError};

@@ -215,6 +215,11 @@ impl Repository {
         Ok(snapshots)
     }
 
+    /// Whether a snapshot was marked as forgotten at the last [`Repository::sync`].
+    pub fn is_forgotten(&self, id: &SnapshotId) -> bool {
+        self.forgotten.contains(id)
+    }
+
     /// Whether the store has a commit, as of the last [`Repository::sync`]; a forgotten snapshot's too.
     /// What may be built upon is only what [`Repository::snapshots`] returns.
     pub fn has_commit(&self, hash: &Hash) -> Result<bool, RepoError> {

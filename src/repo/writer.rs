@@ -181,15 +181,22 @@ impl Repository {
         })?;
         put.enter(&mut self.catalog)?;
         self.catalog.add_snapshot(&put.name, &put.hash, &bytes)?;
-        Ok(Committed { hash: put.hash, bytes_stored: bytes_stored + put.length, objects: objects + 1 })
+        Ok(Committed {
+            hash: put.hash,
+            deps: record.deps,
+            bytes_stored: bytes_stored + put.length,
+            objects: objects + 1,
+        })
     }
 }
 
-/// What a commit cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a commit came to and cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Of the commit object's bytes.
     pub hash: Hash,
+    /// All segments that the snapshot needs, as its record names them.
+    pub deps: Vec<[u8; 8]>,
     /// Bytes of all objects of the run.
     pub bytes_stored: u64,
     /// Objects of the run.
