@@ -1,4 +1,4 @@
-//! Keeps two backups of one repository on one machine from doing the same work twice. Knows the lock, which
+//! Keeps two backups of one repository, or copies into it, on one machine from doing the same work twice. Knows the lock, which
 //! the kernel releases with the process, so that nothing is ever left behind. Safety does not rest on it.
 
 use std::fs::File;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::error::CliError;
 
-/// Held while a backup runs.
+/// Held while a backup or a copy runs.
 #[derive(Debug)]
 pub struct BusyLock(#[expect(dead_code, reason = "what counts is that it stays open")] File);
 

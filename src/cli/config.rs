@@ -27,6 +27,8 @@ pub struct Config {
     pub backup: BackupConfig,
     /// How it is brought back.
     pub restore: RestoreConfig,
+    /// What is copied into the repository.
+    pub copy: CopyConfig,
     /// What is said meanwhile.
     pub output: OutputConfig,
 }
@@ -105,6 +107,20 @@ pub struct RestoreConfig {
     pub numeric_ids: Option<bool>,
     /// Read back and compare what was written.
     pub verify: Option<bool>,
+}
+
+/// `[copy]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CopyConfig {
+    /// The location of the repository that is copied from.
+    pub from_repo: Option<String>,
+    /// A file that holds its key.
+    pub from_key_file: Option<PathBuf>,
+    /// A file that holds its passphrase.
+    pub from_password_file: Option<PathBuf>,
+    /// A command that prints its passphrase.
+    pub from_password_command: Option<String>,
 }
 
 /// `[output]`

@@ -12,6 +12,7 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
@@ -52,7 +53,7 @@ pub enum CliError {
     #[error("{} holds a repository of another program (restic, rustic or borg)", .0.display())]
     OtherProgram(PathBuf),
     /// Another backup runs.
-    #[error("another backup of this repository is running on this machine")]
+    #[error("another backup of this repository, or a copy into it, is running on this machine")]
     Busy,
     /// The lock against a second backup cannot be had.
     #[error("cannot lock {}", .path.display())]
@@ -84,6 +85,12 @@ pub enum CliError {
     /// The backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// There is nothing to copy from.
+    #[error("there is no repository in {0} to copy from; name the right place with --from-repo")]
+    NoSource(String),
+    /// The copy.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// What was typed means no snapshot, home or path.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -134,8 +141,10 @@ impl CliError {
             Self::Headless(_) => Exit::Damaged,
             Self::OtherProgram(_) => Exit::Foreign,
             Self::Busy => Exit::Busy,
+            Self::NoSource(_) => Exit::NoRepository,
             Self::Repository(error) => repository_exit(error),
             Self::Backup(error) => backup_exit(error),
+            Self::Copy(error) => copy_exit(error),
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Restore(error) => restore_exit(error),
@@ -180,7 +189,11 @@ impl CliError {
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
+            Self::Copy(CopyError::Source(RepoError::Key(_))) => {
+                Some("--from-key-file, --from-password-file or --from-password-command name another")
+            }
             Self::Backup(BackupError::Repository(error))
+            | Self::Copy(CopyError::Source(error) | CopyError::Target(error))
             | Self::Repository(error)
             | Self::Restore(RestoreError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
@@ -236,6 +249,15 @@ fn backup_exit(error: &BackupError) -> Exit {
         | BackupError::ManyTags(_) => Exit::Usage,
         BackupError::Repository(error) => repository_exit(error),
         _ => Exit::Failed,
+    }
+}
+
+fn copy_exit(error: &CopyError) -> Exit {
+    match error {
+        CopyError::SameRepository => Exit::Usage,
+        CopyError::Interrupted => Exit::Interrupted,
+        CopyError::Source(error) | CopyError::Target(error) => repository_exit(error),
+        CopyError::Panicked => Exit::Failed,
     }
 }
 

@@ -36,6 +36,9 @@ pub struct SnapshotObject {
     pub bytes_new: u64,
     /// Files that could not be saved as they are.
     pub problems: u64,
+    /// Of these, those that were in the snapshot once, and could not be read any more when it was copied or
+    /// repaired.
+    pub lost: u64,
     /// Each home.
     pub homes: Vec<HomeObject>,
 }
@@ -91,6 +94,7 @@ impl SnapshotObject {
             bytes: sum(|home| home.bytes),
             bytes_new: sum(|home| home.bytes_new),
             problems: sum(|home| home.problems),
+            lost: record.lost(),
             homes: homes.iter().map(|home| HomeObject::new(home)).collect(),
         }
     }

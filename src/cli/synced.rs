@@ -27,7 +27,11 @@ pub struct Synced {
 impl Synced {
     /// Opens the repository and reads what its index lacks. Damage is told as warnings.
     pub fn open(context: &Context) -> Result<Self, CliError> {
-        let mut repository = open::open(context)?;
+        Self::of(context, open::open(context)?)
+    }
+
+    /// The same for a repository that is open.
+    pub fn of(context: &Context, mut repository: Repository) -> Result<Self, CliError> {
         let mut display = Display::new(context);
         let report = repository.sync(&mut |done, total| display.update(done, total))?;
         display.clear();

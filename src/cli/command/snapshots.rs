@@ -23,6 +23,17 @@ const USERS_SHOWN: usize = 3;
 /// List snapshots
 #[derive(Debug, Default, Args)]
 pub struct SnapshotsArguments {
+    /// Which snapshots.
+    #[command(flatten)]
+    pub which: WhichArguments,
+    /// Fewer columns
+    #[arg(long)]
+    pub compact: bool,
+}
+
+/// Which snapshots of all that there are.
+#[derive(Debug, Default, Args)]
+pub struct WhichArguments {
     /// Only these: ids or their beginnings, `latest`, `latest~2`, times such as `@yesterday`
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
@@ -32,16 +43,13 @@ pub struct SnapshotsArguments {
     /// Only the newest N of each source
     #[arg(long, value_name = "N")]
     pub latest: Option<usize>,
-    /// Fewer columns
-    #[arg(long)]
-    pub compact: bool,
 }
 
 /// Lists them.
 pub fn run(context: &Context, arguments: &SnapshotsArguments) -> Result<Exit, CliError> {
     let synced = Synced::open(context)?;
-    let filter = arguments.filter.filter();
-    let snapshots = select(&synced.snapshots, arguments, &filter, Timestamp::now())?;
+    let filter = arguments.which.filter.filter();
+    let snapshots = select(&synced.snapshots, &arguments.which, &filter, Timestamp::now())?;
     if context.output.is_json() {
         let objects: Vec<_> =
             snapshots.iter().map(|s| SnapshotObject::of_homes(&s.record, homes(s, &filter))).collect();
@@ -69,9 +77,9 @@ fn print(
 }
 
 /// The snapshots that are wanted, oldest first.
-fn select<'s>(
+pub fn select<'s>(
     snapshots: &'s [Snapshot],
-    arguments: &SnapshotsArguments,
+    arguments: &WhichArguments,
     filter: &Filter,
     now: Timestamp,
 ) -> Result<Vec<&'s Snapshot>, CliError> {
@@ -129,7 +137,7 @@ fn row(snapshot: &Snapshot, arguments: &SnapshotsArguments, filter: &Filter) -> 
             text::size(sum(|home| home.bytes)),
             text::size(sum(|home| home.bytes_new)),
             text::name(record.tags.join(",").as_bytes()),
-            problems(sum(|home| home.problems), &homes),
+            problems(sum(|home| home.problems), record.lost(), &homes),
         ]);
     }
     row
@@ -146,10 +154,11 @@ fn users(homes: &[&HomeRecord]) -> String {
     }
 }
 
-fn problems(files: u64, homes: &[&HomeRecord]) -> String {
+fn problems(files: u64, lost: u64, homes: &[&HomeRecord]) -> String {
     let homes_with = |kind| homes.iter().filter(|home| home.attention == kind).count() as u64;
     let parts = [
-        (files, "files"),
+        (files.saturating_sub(lost), "files"),
+        (lost, "lost"),
         (homes_with(Attention::Shrunk), "shrunk"),
         (homes_with(Attention::Missing), "missing"),
         (homes_with(Attention::Removed), "removed"),
@@ -194,7 +203,7 @@ mod tests {
         Snapshot { name: ObjectName::descriptor(), hash: Hash([id; 32]), record }
     }
 
-    fn selected(arguments: &SnapshotsArguments) -> Vec<u8> {
+    fn selected(arguments: &WhichArguments) -> Vec<u8> {
         let all = vec![
             snapshot(0x11, "a", &["x"], &["ann"]),
             snapshot(0x12, "b", &["x", "y"], &["ann", "bob"]),
@@ -210,9 +219,9 @@ mod tests {
 
     #[test]
     fn filters_narrow_the_list() {
-        let none = SnapshotsArguments::default;
+        let none = WhichArguments::default;
         assert_eq!(selected(&none()), [0x11, 0x12, 0x22]);
-        assert_eq!(selected(&SnapshotsArguments { ids: texts(&["22", "11"]), ..none() }), [0x11, 0x22]);
+        assert_eq!(selected(&WhichArguments { ids: texts(&["22", "11"]), ..none() }), [0x11, 0x22]);
         let by = FilterArguments::default;
         let cases = [
             (FilterArguments { user: vec!["bob".into()], ..by() }, &[0x12, 0x22][..]),
@@ -222,8 +231,8 @@ mod tests {
             (FilterArguments { tag: texts(&["y", "x"]), ..by() }, &[0x11, 0x12]),
         ];
         for (filter, expected) in cases {
-            assert_eq!(selected(&SnapshotsArguments { filter, ..none() }), expected);
+            assert_eq!(selected(&WhichArguments { filter, ..none() }), expected);
         }
-        assert_eq!(selected(&SnapshotsArguments { latest: Some(1), ..none() }), [0x12, 0x22]);
+        assert_eq!(selected(&WhichArguments { latest: Some(1), ..none() }), [0x12, 0x22]);
     }
 }
