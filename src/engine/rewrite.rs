@@ -13,6 +13,7 @@ mod directory;
 mod error;
 mod memo;
 mod pages;
+mod record;
 mod worker;
 
 use std::sync::atomic::AtomicU64;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use error::{ContentError, RewriteError};
 pub use memo::Memo;
+pub use record::tree_of;
 
 use super::content_writer::StoredContent;
 use super::work_queue::WorkQueue;

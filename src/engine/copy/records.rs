@@ -1,41 +1,9 @@
-//! What a copy's record says of its homes, by what the original said and what became of the trees. Pure.
+//! What the records of a snapshot and of its copy say of the homes, compared. Pure.
 
 use std::collections::BTreeMap;
 
 use super::plan::home_of;
-use crate::codec::ChunkId;
-use crate::engine::rewrite::RewrittenHome;
-use crate::format::{Attention, Entry, EntryKind, HomeRecord, SnapshotRecord};
-
-/// The tree of a home that is there.
-pub fn tree_of(home: &HomeRecord) -> Option<ChunkId> {
-    match home.root.as_ref()?.kind {
-        EntryKind::Directory(tree) => Some(tree),
-        _ => None,
-    }
-}
-
-/// What the copy says of a home. One of which nothing is left is missing, so that a restore looks behind it.
-pub fn copied_record(home: &HomeRecord, made: Option<&RewrittenHome>) -> HomeRecord {
-    let (Some(made), Some(root)) = (made, &home.root) else { return home.clone() };
-    let lost = &made.lost;
-    let problems = home.problems + lost.problems.len() as u64;
-    let Some(tree) = made.tree else {
-        let attention = Attention::Missing;
-        let nothing =
-            HomeRecord { root: None, files: 0, directories: 0, bytes: 0, bytes_new: 0, ..home.clone() };
-        return HomeRecord { attention, problems, ..nothing };
-    };
-    HomeRecord {
-        root: Some(Entry { kind: EntryKind::Directory(tree), ..root.clone() }),
-        files: home.files.saturating_sub(lost.files),
-        directories: home.directories.saturating_sub(lost.directories),
-        bytes: home.bytes.saturating_sub(lost.bytes),
-        bytes_new: made.bytes_new,
-        problems,
-        ..home.clone()
-    }
-}
+use crate::format::{Entry, EntryKind, HomeRecord, SnapshotRecord};
 
 /// Homes by user. Of two copies of one home, the one that lacks less.
 pub fn merge(before: &[HomeRecord], copied: Vec<HomeRecord>) -> Vec<HomeRecord> {
@@ -116,47 +84,13 @@ pub(super) mod testing {
 mod tests {
     use super::testing::{home, record};
     use super::*;
-    use crate::engine::rewrite::Lost;
-    use crate::engine::{Problem, ProblemKind};
-    use crate::format::Attributes;
-
-    fn lost(problems: usize, files: u64) -> Lost {
-        let kind = ProblemKind::Unreadable("gone".into());
-        let problem = Problem { user: b"ann".to_vec(), path: Vec::new(), kind };
-        Lost { problems: vec![problem; problems], files, bytes: 10, directories: 0 }
-    }
-
-    fn present(user: &str) -> HomeRecord {
-        let root = Entry {
-            name: user.into(),
-            kind: EntryKind::Directory(ChunkId([1; 32])),
-            mode: 0o700,
-            owner: Default::default(),
-            mtime_s: 0,
-            mtime_ns: 0,
-            attributes: Attributes::default(),
-        };
-        HomeRecord { root: Some(root), attention: Attention::Shrunk, ..home(user, 1) }
-    }
-
     #[test]
-    fn a_copy_says_what_it_lacks_and_is_otherwise_the_same_state() {
-        let original = present("ann");
-        let tree = Some(ChunkId([2; 32]));
-        let whole = RewrittenHome { tree, bytes_new: 7, lost: Lost::default() };
-        let copy = copied_record(&original, Some(&whole));
+    fn a_copy_is_the_same_state_unless_it_lacks_something() {
+        let original = home("ann", 1);
+        let copy = HomeRecord { bytes_new: 0, ..original.clone() };
         assert!(is_same_state(&original, &copy));
-        assert_eq!((tree_of(&copy), copy.bytes_new, copy.attention), (tree, 7, Attention::Shrunk));
-        let lossy = copied_record(&original, Some(&RewrittenHome { lost: lost(2, 2), ..whole }));
-        assert!(!is_same_state(&original, &lossy));
-        assert_eq!((lossy.problems, lossy.files, lossy.bytes), (3, 1, 90));
-    }
-
-    #[test]
-    fn a_home_of_which_nothing_is_left_is_missing() {
-        let made = RewrittenHome { tree: None, bytes_new: 0, lost: lost(1, 0) };
-        let copy = copied_record(&present("ann"), Some(&made));
-        assert_eq!((copy.root, copy.attention, copy.problems), (None, Attention::Missing, 2));
+        assert!(!is_same_state(&original, &HomeRecord { problems: 2, ..copy.clone() }));
+        assert!(!is_same_state(&original, &HomeRecord { files: 2, ..copy }));
     }
 
     #[test]

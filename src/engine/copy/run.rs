@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::plan::{Verdict, decide, home_of};
-use super::records::{copied_record, is_same_state, lost_beside, merge, tree_of};
+use super::records::{is_same_state, lost_beside, merge};
 use super::recut::Recut;
 use super::{CopyError, CopyOptions, Outcome, SnapshotReport};
 use crate::codec::{Chunker, Hash, SnapshotId};
-use crate::engine::rewrite::{HomeTree, Memo, Rewrite, RewriteError, RewrittenHome, TreePair};
+use crate::engine::rewrite::{HomeTree, Memo, Rewrite, RewriteError, RewrittenHome, TreePair, tree_of};
 use crate::engine::{Meter, Problem};
 use crate::format::{HomeRecord, SnapshotRecord};
 use crate::repo::{Finished, RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
         let mut attempt = Attempt { finished, homes: Vec::new(), problems: Vec::new(), bases };
         for home in homes {
             let made = if home.root.is_some() { rewritten.next() } else { None };
-            attempt.homes.push(copied_record(home, made.as_ref()));
+            attempt.homes.push(made.as_ref().map_or_else(|| home.clone(), |made| made.record(home)));
             attempt.problems.extend(made.into_iter().flat_map(|made| made.lost.problems));
         }
         Ok(attempt)
