@@ -257,7 +257,7 @@ fn copy_exit(error: &CopyError) -> Exit {
         CopyError::SameRepository => Exit::Usage,
         CopyError::Interrupted => Exit::Interrupted,
         CopyError::Source(error) | CopyError::Target(error) => repository_exit(error),
-        CopyError::Panicked => Exit::Failed,
+        CopyError::Outrun(_) | CopyError::Panicked => Exit::Failed,
     }
 }
 

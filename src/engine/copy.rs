@@ -15,6 +15,7 @@ mod records;
 mod recut;
 mod report;
 mod run;
+mod target;
 
 use std::collections::HashSet;
 

@@ -16,11 +16,12 @@ pub mod lookup;
 pub mod ls;
 mod meter;
 mod problem;
+pub mod prune;
 pub mod restore;
 mod rewrite;
 pub mod select;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tree_walk;
 mod work_queue;
 

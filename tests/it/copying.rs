@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use homekeep::codec::ChunkerParameters;
 use homekeep::engine::Meter;
 use homekeep::engine::copy::{CopyError, CopyOptions, CopyReport, Outcome, copy};
 use homekeep::engine::restore::RestoreTarget;
-use homekeep::format::{Attention, ObjectName};
+use homekeep::format::{Attention, GcKind, GcRecord, ObjectName, ShortHash};
 use homekeep::keys::Cost;
 use homekeep::repo::{CreateOptions, Repository, Snapshot};
-use homekeep::store::{Call, Fault, FaultStore, MemoryStore, RecordStore, Store};
+use homekeep::store::{Call, Fault, FaultStore, Listed, MemoryStore, RecordStore, Store, StoreError, Tail};
 
 use crate::support::{
     Contents, Site, assert_same, contents, copy_tree, names, noise, plant, secret, source_of, write_old,
@@ -272,6 +274,111 @@ fn what_was_forgotten_in_the_target_does_not_come_back() {
     let expected = [Outcome::Present, Outcome::Forgotten, Outcome::Present];
     assert_eq!(outcomes(&copy_all(&from, &to)), expected);
     assert_eq!(snapshots(&to).len(), 2);
+}
+
+#[test]
+fn what_the_target_lost_is_copied_again() {
+    let (from, store) = (Site::new(), MemoryStore::new());
+    let to = other_site(Arc::new(store.clone()));
+    let home = from.home("ann");
+    write_old(&home.join("large"), noise(1, 9 << 20));
+    from.backup();
+    write_old(&home.join("small"), "small");
+    from.backup();
+    copy_all(&from, &to);
+    let [segment] = &names(&store, "segments/")[..] else { panic!("one segment") };
+    store.delete(segment).unwrap();
+    to.forget_cache();
+    let report = try_copy(&from, &to, |_| {}).unwrap();
+    assert!(
+        matches!(outcomes(&report)[..], [Outcome::Copied { bytes_new, .. }, Outcome::Copied { .. }] if bytes_new > 8 << 20)
+    );
+    let copies = snapshots(&to);
+    assert_eq!((copies.len(), copies[1].record.supersession), (2, 1));
+    assert_eq!(contents(&restored(&to, &copies[1], "ann")), contents(&home));
+    assert_eq!(outcomes(&copy_all(&from, &to)), [Outcome::Present; 2]);
+}
+
+/// A store in which another machine condemns every segment just before a snapshot is published, once.
+#[derive(Debug)]
+struct Condemning {
+    inner: MemoryStore,
+    is_armed: AtomicBool,
+}
+
+impl Condemning {
+    fn condemn(&self) {
+        let other = Site::beside(Arc::new(self.inner.clone()));
+        let mut repository = other.repository();
+        let mut segments: Vec<ShortHash> = names(&self.inner, "segments/")
+            .iter()
+            .map(|name| name.promised_hash().unwrap().short())
+            .collect();
+        segments.sort_unstable();
+        let (kind, host) = (GcKind::Condemned, "other".into());
+        repository.put_gc_record(GcRecord { kind, time_ms: 0, host, segments, commits: vec![] }).unwrap();
+    }
+}
+
+impl Store for Condemning {
+    fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
+        if name.as_str().starts_with("snapshots/") && self.is_armed.swap(false, Ordering::SeqCst) {
+            self.condemn();
+        }
+        self.inner.put(name, bytes)
+    }
+
+    fn get(&self, name: &ObjectName) -> Result<Vec<u8>, StoreError> {
+        self.inner.get(name)
+    }
+
+    fn get_range(&self, name: &ObjectName, start: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        self.inner.get_range(name, start, length)
+    }
+
+    fn get_tail(&self, name: &ObjectName, length: usize) -> Result<Tail, StoreError> {
+        self.inner.get_tail(name, length)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list(prefix)
+    }
+
+    fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.inner.delete(name)
+    }
+
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn clean_up(&self, older_than: Duration) -> Result<usize, StoreError> {
+        self.inner.clean_up(older_than)
+    }
+
+    fn list_delay(&self) -> Duration {
+        self.inner.list_delay()
+    }
+}
+
+#[test]
+fn a_copy_that_a_prune_of_the_target_undermined_is_made_again() {
+    let (from, inner) = (Site::new(), MemoryStore::new());
+    write_old(&from.home("ann").join("large"), noise(1, 9 << 20));
+    from.backup();
+    other_site(Arc::new(inner.clone()));
+    let to = Site::in_memory(Arc::new(Condemning { inner: inner.clone(), is_armed: AtomicBool::new(true) }));
+    let condemned = || names(&inner, "segments/");
+    copy_all(&from, &to);
+    assert_eq!(condemned().len(), 2);
+    let copies = snapshots(&to);
+    assert_eq!((copies.len(), copies[0].record.supersession), (1, 1));
+    // What the record names can go now.
+    let needed = |name: &ObjectName| copies[0].record.deps.contains(&name.promised_hash().unwrap().short());
+    condemned().iter().filter(|name| !needed(name)).for_each(|name| inner.delete(name).unwrap());
+    assert_eq!(condemned().len(), 1);
+    let other = Site::beside(Arc::new(inner));
+    assert_eq!(contents(&restored(&other, &copies[0], "ann")), contents(&from.home("ann")));
 }
 
 /// A small source with two snapshots, and what its home was then.

@@ -21,6 +21,9 @@ pub enum CopyError {
     /// Someone asked to stop.
     #[error("interrupted; what was copied so far stands, and the next run goes on from there")]
     Interrupted,
+    /// Prunes of the target were always faster.
+    #[error("a prune took away what the copy relied on, {0} times in a row; run it again when no prune runs")]
+    Outrun(usize),
     /// A thread panicked.
     #[error("a thread of the copy panicked; this is a bug")]
     Panicked,

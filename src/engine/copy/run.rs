@@ -5,34 +5,28 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::plan::{Verdict, decide, home_of};
 use super::records::{is_same_state, lost_beside, merge};
 use super::recut::Recut;
+use super::target::Target;
 use super::{CopyError, CopyOptions, Outcome, SnapshotReport};
 use crate::codec::{Chunker, Hash, SnapshotId};
 use crate::engine::rewrite::{HomeTree, Memo, Rewrite, RewriteError, RewrittenHome, TreePair, tree_of};
 use crate::engine::{Meter, Problem};
-use crate::format::{HomeRecord, SnapshotRecord};
-use crate::repo::{Finished, RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
+use crate::format::{HomeRecord, ShortHash, SnapshotRecord};
+use crate::repo::{Finished, Repository, Snapshot, WriteTarget, WriterOptions};
+
+/// A snapshot is made again so often, if prunes of the target condemn what it relies on.
+const ATTEMPTS: usize = 5;
 
 /// A copy under way.
 pub struct Run<'a> {
     from: &'a mut Repository,
-    to: &'a mut Repository,
+    to: Target<'a>,
     options: &'a CopyOptions,
     meter: &'a Meter,
     chunker: Chunker,
-    /// The target's snapshots.
-    there: HashMap<SnapshotId, There>,
     /// The snapshots of the source, by their commits.
     commits: HashMap<Hash, SnapshotId>,
     /// Of each home, by source and user, the newest state so far that both repositories have.
     bases: HashMap<(String, Vec<u8>), Base>,
-}
-
-/// A snapshot of the target.
-struct There {
-    hash: Hash,
-    record: SnapshotRecord,
-    /// Whether no segment that it needs is missing, so that others may rest on it.
-    is_whole: bool,
 }
 
 /// A state of a home that both repositories have.
@@ -60,20 +54,19 @@ impl<'a> Run<'a> {
         options: &'a CopyOptions,
         meter: &'a Meter,
     ) -> Result<Self, CopyError> {
-        refuse_unknown_maintenance(to)?;
-        let there = there(to).map_err(CopyError::Target)?;
         let chunker = Chunker::new(to.descriptor().chunker, to.keys().gear_table());
+        let to = Target::new(to).map_err(CopyError::Target)?;
         let commits = snapshots.iter().map(|s| (s.hash, s.record.id)).collect();
-        Ok(Self { from, to, options, meter, chunker, there, commits, bases: HashMap::new() })
+        Ok(Self { from, to, options, meter, chunker, commits, bases: HashMap::new() })
     }
 
     /// Notes what a snapshot and its copy, if there is one, are good for: newer ones take over from them. To
     /// be called for every snapshot of the source, oldest first.
     pub fn learn(&mut self, snapshot: &Snapshot) {
         let record = &snapshot.record;
-        let Some(copy) = self.there.get(&record.id).filter(|copy| copy.is_whole) else { return };
+        let Some(copy) = self.to.record(&record.id) else { return };
         for home in &record.homes {
-            let Some(copied) = home_of(&copy.record, &home.user) else { continue };
+            let Some(copied) = home_of(copy, &home.user) else { continue };
             if let (Some(source), Some(target)) = (tree_of(home), tree_of(copied))
                 && is_same_state(home, copied)
             {
@@ -86,11 +79,12 @@ impl<'a> Run<'a> {
     /// Copies a snapshot, if that is to be done.
     pub fn copy(&mut self, snapshot: &Snapshot) -> Result<SnapshotReport, CopyError> {
         let mut report = SnapshotReport::new(&snapshot.record);
+        if self.to.repository.is_forgotten(&report.id) {
+            return Ok(report.ended(Outcome::Forgotten));
+        }
         let mut current = snapshot.clone();
-        loop {
-            let there = self.there.get(&current.record.id).map(|there| &there.record);
-            let homes: Vec<HomeRecord> = match decide(&current.record, there, &self.options.users) {
-                _ if self.to.is_forgotten(&report.id) => return Ok(report.ended(Outcome::Forgotten)),
+        for _ in 0..ATTEMPTS {
+            let homes: Vec<HomeRecord> = match self.decide(&current.record)? {
                 Verdict::Present => return Ok(report.ended(Outcome::Present)),
                 Verdict::Conflict => return Ok(report.ended(Outcome::Conflict)),
                 Verdict::Copy(homes) => homes.into_iter().cloned().collect(),
@@ -101,21 +95,37 @@ impl<'a> Run<'a> {
             }
             let mut attempt = self.attempt(&current.record, &homes)?;
             report.problems = std::mem::take(&mut attempt.problems);
-            if report.problems.is_empty() {
-                return Ok(report.ended(self.commit(&current.record, attempt)?));
-            }
-            // Perhaps nothing is lost, but the snapshot was forgotten, or its data moved, while it was read.
-            match self.find_in_source(&report.id)? {
-                Some(newer) if newer.hash != current.hash => current = newer,
-                Some(_) if attempt.homes.iter().all(|home| home.root.is_none()) => {
-                    return Ok(report.ended(Outcome::Lost));
+            if !report.problems.is_empty() {
+                // Perhaps nothing is lost, but the snapshot was forgotten, or its data moved, while it was read.
+                match self.find_in_source(&report.id)? {
+                    Some(newer) if newer.hash != current.hash => {
+                        current = newer;
+                        continue;
+                    }
+                    Some(_) if attempt.homes.iter().all(|home| home.root.is_none()) => {
+                        return Ok(report.ended(Outcome::Lost));
+                    }
+                    Some(_) => {}
+                    None => {
+                        report.problems.clear();
+                        return Ok(report.ended(Outcome::Vanished));
+                    }
                 }
-                Some(_) => return Ok(report.ended(self.commit(&current.record, attempt)?)),
-                None => {
-                    report.problems.clear();
-                    return Ok(report.ended(Outcome::Vanished));
-                }
             }
+            if let Some(outcome) = self.publish(&current.record, attempt)? {
+                return Ok(report.ended(outcome));
+            }
+        }
+        Err(CopyError::Outrun(ATTEMPTS))
+    }
+
+    /// What is to be done. A copy that lacks something of the target is made again.
+    fn decide<'s>(&mut self, record: &'s SnapshotRecord) -> Result<Verdict<'s>, CopyError> {
+        let is_whole = self.to.is_whole(&record.id).map_err(CopyError::Target)?;
+        let there = self.to.record(&record.id);
+        match decide(record, there, &self.options.users) {
+            Verdict::Present if !is_whole => Ok(decide(record, None, &self.options.users)),
+            verdict => Ok(verdict),
         }
     }
 
@@ -131,7 +141,7 @@ impl<'a> Run<'a> {
         let mut trees = Vec::new();
         for home in homes {
             let Some(tree) = tree_of(home) else { continue };
-            let base = self.bases.get(&(record.source.clone(), home.user.clone()));
+            let base = self.base(record, home)?;
             bases.extend(base.map(|base| base.snapshot));
             trees.push(HomeTree { user: home.user.clone(), tree, base: base.map(|base| base.trees) });
         }
@@ -146,16 +156,25 @@ impl<'a> Run<'a> {
         Ok(attempt)
     }
 
+    /// What a home may take over from.
+    fn base(&mut self, record: &SnapshotRecord, home: &HomeRecord) -> Result<Option<Base>, CopyError> {
+        let Some(base) = self.bases.get(&(record.source.clone(), home.user.clone())).copied() else {
+            return Ok(None);
+        };
+        let deps = self.to.sound_deps(&base.snapshot).map_err(CopyError::Target)?;
+        Ok(deps.map(|_| base))
+    }
+
     fn rewrite(&self, trees: Vec<HomeTree>) -> Result<(Finished, Vec<RewrittenHome>), CopyError> {
+        let (from, to) = (&*self.from, &*self.to.repository);
         let CopyOptions { level, threads, .. } = *self.options;
         let options = WriterOptions { level, threads, target: WriteTarget::Store };
-        let writer = self.to.writer(&options).map_err(CopyError::Target)?;
-        let (source, target, memo) = (self.from.readers(), self.to.readers(), Memo::default());
-        let (source, target, memo) = (&source, &target, &memo);
+        let writer = to.writer(&options).map_err(CopyError::Target)?;
         let contents = (0..threads.max(1))
-            .map(|_| Recut::new(self.from, self.to, &self.chunker, self.meter))
+            .map(|_| Recut::new(from, to, &self.chunker, self.meter))
             .collect::<Result<_, _>>()
             .map_err(CopyError::Source)?;
+        let (source, target, memo) = (&from.readers(), &to.readers(), &Memo::default());
         let rewrite = Rewrite { source, target, writer: &writer, memo, meter: self.meter };
         let rewritten = rewrite.run(trees, contents);
         match (rewritten, writer.finish()) {
@@ -166,55 +185,52 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Publishes what an attempt wrote, beside what the target had of the snapshot.
-    fn commit(&mut self, record: &SnapshotRecord, attempt: Attempt) -> Result<Outcome, CopyError> {
+    /// Publishes what an attempt wrote, beside what the target had of the snapshot. None if the attempt has to
+    /// be repeated.
+    fn publish(&mut self, record: &SnapshotRecord, attempt: Attempt) -> Result<Option<Outcome>, CopyError> {
         let bytes_new = attempt.homes.iter().map(|home| home.bytes_new).sum();
-        let before = self.there.get(&record.id);
-        let mut parents: BTreeSet<Hash> = record
-            .parents
-            .iter()
-            .filter_map(|parent| self.there.get(self.commits.get(parent)?))
-            .map(|there| there.hash)
-            .collect();
-        let mut deps: HashSet<[u8; 8]> = HashSet::new();
-        let bases: Vec<&There> = attempt.bases.iter().filter_map(|base| self.there.get(base)).collect();
-        parents.extend(bases.iter().map(|base| base.hash));
-        for needed in bases.into_iter().chain(before) {
-            deps.insert(needed.hash.short());
-            deps.extend(&needed.record.deps);
+        let source_parents = record.parents.iter().filter_map(|parent| self.commits.get(parent));
+        let parents: BTreeSet<Hash> =
+            source_parents.chain(&attempt.bases).filter_map(|id| self.to.commit(id)).collect();
+        let (before, deps) = self.before(&record.id, &attempt.homes)?;
+        let homes = merge(&before, attempt.homes);
+        let mut deps: HashSet<ShortHash> = deps.into_iter().collect();
+        for base in &attempt.bases {
+            deps.extend(self.to.sound_deps(base).map_err(CopyError::Target)?.into_iter().flatten());
         }
         let mut copy = SnapshotRecord {
-            supersession: before.map_or(0, |before| before.record.supersession + 1),
-            homes: merge(before.map_or(&[], |before| &before.record.homes), attempt.homes),
+            supersession: self.to.next_supersession(&record.id),
+            homes,
             parents: parents.into_iter().collect(),
-            gc_seen: Vec::new(),
             deps: deps.into_iter().collect(),
             ..record.clone()
         };
         copy.set_lost(record.lost() + lost_beside(record, &copy));
-        let is_whole = before.is_none_or(|before| before.is_whole);
-        let committed = self.to.commit(attempt.finished, copy.clone()).map_err(CopyError::Target)?;
-        refuse_unknown_maintenance(self.to)?;
-        copy.deps = committed.deps;
-        self.there.insert(record.id, There { hash: committed.hash, record: copy, is_whole });
-        Ok(Outcome::Copied { bytes_new, bytes_stored: committed.bytes_stored, objects: committed.objects })
+        let published = self.to.publish(attempt.finished, copy).map_err(CopyError::Target)?;
+        Ok(published.map(|committed| Outcome::Copied {
+            bytes_new,
+            bytes_stored: committed.bytes_stored,
+            objects: committed.objects,
+        }))
     }
-}
 
-fn there(to: &Repository) -> Result<HashMap<SnapshotId, There>, RepoError> {
-    let segments = to.segment_set()?;
-    let known = |s: Snapshot| {
-        let is_whole =
-            segments.contains(&s.hash.short()) && s.record.deps.iter().all(|dep| segments.contains(dep));
-        (s.record.id, There { hash: s.hash, record: s.record, is_whole })
-    };
-    Ok(to.snapshots()?.into_iter().map(known).collect())
-}
-
-/// No program of this version collects garbage, so any record of it is of a newer one.
-fn refuse_unknown_maintenance(to: &Repository) -> Result<(), CopyError> {
-    match to.gc_records().map_err(CopyError::Target)?.into_iter().next() {
-        Some(record) => Err(CopyError::Target(RepoError::Maintained(record))),
-        None => Ok(()),
+    /// The homes that the target has of a snapshot already, and what these need. Where some of that is gone, a
+    /// home that was copied anew takes the other's place, whatever both lack.
+    fn before(
+        &mut self,
+        id: &SnapshotId,
+        anew: &[HomeRecord],
+    ) -> Result<(Vec<HomeRecord>, Vec<ShortHash>), CopyError> {
+        let deps = self.to.sound_deps(id).map_err(CopyError::Target)?;
+        let (Some(record), Some(commit)) = (self.to.record(id), self.to.commit(id)) else {
+            return Ok(Default::default());
+        };
+        let mut homes = record.homes.clone();
+        if deps.is_none() {
+            homes.retain(|home| anew.iter().all(|other| other.user != home.user));
+        }
+        let named = || [&record.deps[..], &[commit.short()]].concat();
+        let deps = deps.unwrap_or_else(|| if homes.is_empty() { Vec::new() } else { named() });
+        Ok((homes, deps))
     }
 }
