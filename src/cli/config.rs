@@ -30,6 +30,8 @@ pub struct Config {
     pub restore: RestoreConfig,
     /// How space is given back.
     pub prune: PruneConfig,
+    /// What is copied into the repository.
+    pub copy: CopyConfig,
     /// What is said meanwhile.
     pub output: OutputConfig,
 }
@@ -122,6 +124,20 @@ pub struct PruneConfig {
     pub grace: Option<Age>,
     /// How old a segment is that no snapshot names, before it goes.
     pub min_age: Option<Age>,
+}
+
+/// `[copy]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CopyConfig {
+    /// The location of the repository that is copied from.
+    pub from_repo: Option<String>,
+    /// A file that holds its key.
+    pub from_key_file: Option<PathBuf>,
+    /// A file that holds its passphrase.
+    pub from_password_file: Option<PathBuf>,
+    /// A command that prints its passphrase.
+    pub from_password_command: Option<String>,
 }
 
 /// `[output]`

@@ -12,6 +12,7 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
 use crate::engine::prune::PruneError;
 use crate::engine::restore::RestoreError;
@@ -54,7 +55,7 @@ pub enum CliError {
     #[error("{} holds a repository of another program (restic, rustic or borg)", .0.display())]
     OtherProgram(PathBuf),
     /// Another backup or prune runs.
-    #[error("another {0} of this repository is running on this machine")]
+    #[error("another {0} is running on this machine")]
     Busy(&'static str),
     /// The lock against a second backup cannot be had.
     #[error("cannot lock {}", .path.display())]
@@ -86,6 +87,12 @@ pub enum CliError {
     /// The backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// There is nothing to copy from.
+    #[error("there is no repository in {0} to copy from; name the right place with --from-repo")]
+    NoSource(String),
+    /// The copy.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// What was typed means no snapshot, home or path.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -139,8 +146,10 @@ impl CliError {
             Self::Headless(_) => Exit::Damaged,
             Self::OtherProgram(_) => Exit::Foreign,
             Self::Busy(_) => Exit::Busy,
+            Self::NoSource(_) => Exit::NoRepository,
             Self::Repository(error) => repository_exit(error),
             Self::Backup(error) => backup_exit(error),
+            Self::Copy(error) => copy_exit(error),
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Prune(error) => prune_exit(error),
@@ -206,7 +215,11 @@ impl CliError {
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
+            Self::Copy(CopyError::Source(RepoError::Key(_))) => {
+                Some("--from-key-file, --from-password-file or --from-password-command name another")
+            }
             Self::Backup(BackupError::Repository(error))
+            | Self::Copy(CopyError::Source(error) | CopyError::Target(error))
             | Self::Repository(error)
             | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
@@ -272,6 +285,15 @@ fn prune_exit(error: &PruneError) -> Exit {
         PruneError::Repository(error) => repository_exit(error),
         PruneError::DamagedCommit(_) | PruneError::Vanished(_) => Exit::Damaged,
         _ => Exit::Failed,
+    }
+}
+
+fn copy_exit(error: &CopyError) -> Exit {
+    match error {
+        CopyError::SameRepository => Exit::Usage,
+        CopyError::Interrupted => Exit::Interrupted,
+        CopyError::Source(error) | CopyError::Target(error) => repository_exit(error),
+        CopyError::Outrun(_) | CopyError::Panicked => Exit::Failed,
     }
 }
 

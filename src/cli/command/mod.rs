@@ -3,6 +3,7 @@
 mod backup;
 mod cat;
 mod completions;
+mod copy;
 mod diff;
 mod dump;
 mod find;
@@ -48,6 +49,8 @@ pub enum Command {
     Prune(prune::PruneArguments),
     /// Take back that snapshots were forgotten, until a prune has deleted what they need
     Undo(undo::UndoArguments),
+    /// Copy snapshots from another repository into this one
+    Copy(Box<copy::CopyArguments>),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -72,6 +75,7 @@ impl Command {
             Self::Restore(arguments) => restore::run(context, &arguments),
             Self::Prune(arguments) => prune::run(context, &arguments),
             Self::Undo(arguments) => undo::run(context, &arguments),
+            Self::Copy(arguments) => copy::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),
