@@ -12,6 +12,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 
 use super::ByteSize;
+use super::command::{Age, Unused};
 use crate::engine::forget::{Grouping, Rule, Within};
 
 /// Names a configuration file; `--config` comes before it.
@@ -31,6 +32,10 @@ pub struct Config {
     pub restore: RestoreConfig,
     /// Which snapshots stay.
     pub forget: ForgetConfig,
+    /// How space is given back.
+    pub prune: PruneConfig,
+    /// What is copied into the repository.
+    pub copy: CopyConfig,
     /// What is said meanwhile.
     pub output: OutputConfig,
 }
@@ -137,6 +142,34 @@ pub struct ForgetConfig {
     /// Of which snapshots each.
     #[serde(deserialize_with = "parsed")]
     pub group_by: Option<Grouping>,
+}
+
+/// `[prune]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PruneConfig {
+    /// How much may be wasted in segments that are partly needed.
+    pub max_unused: Option<Unused>,
+    /// How much is moved into new segments at most.
+    pub max_repack_size: Option<ByteSize>,
+    /// How long what is condemned waits.
+    pub grace: Option<Age>,
+    /// How old a segment is that no snapshot names, before it goes.
+    pub min_age: Option<Age>,
+}
+
+/// `[copy]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CopyConfig {
+    /// The location of the repository that is copied from.
+    pub from_repo: Option<String>,
+    /// A file that holds its key.
+    pub from_key_file: Option<PathBuf>,
+    /// A file that holds its passphrase.
+    pub from_password_file: Option<PathBuf>,
+    /// A command that prints its passphrase.
+    pub from_password_command: Option<String>,
 }
 
 /// `[output]`

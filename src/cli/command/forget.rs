@@ -9,6 +9,7 @@ pub use arguments::ForgetArguments;
 
 use jiff::ZonedDateTime;
 
+use super::prune::{PruneArguments, prune_repository};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -31,5 +32,15 @@ pub fn run(context: &Context, arguments: &ForgetArguments) -> Result<Exit, CliEr
     }
     report::tell(output, &plan, arguments.dry_run);
     let is_refused = report::refused(&plan, &options).next().is_some();
-    Ok(if is_refused { Exit::Problems } else { indexed.exit() })
+    let pruned = prune(context, &mut indexed, arguments)?;
+    Ok(if is_refused || pruned == Exit::Problems { Exit::Problems } else { indexed.exit() })
+}
+
+/// What a dry run would have freed is known only once the snapshots are forgotten.
+fn prune(context: &Context, indexed: &mut Indexed, arguments: &ForgetArguments) -> Result<Exit, CliError> {
+    if !arguments.prune || arguments.dry_run {
+        return Ok(Exit::Done);
+    }
+    let prune = PruneArguments { dry_run: false, limits: arguments.limits.clone() };
+    prune_repository(context, &mut indexed.repository, &prune)
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::Args;
 
 use crate::cli::choose::FilterArguments;
+use crate::cli::command::prune::PruneLimits;
 use crate::engine::forget::{Grouping, Rule, Within};
 
 /// Forget snapshots: all that a policy does not keep, or those that are named
@@ -12,6 +13,7 @@ use crate::engine::forget::{Grouping, Rule, Within};
 /// A snapshot is forgotten whole, with all homes in it. A policy never forgets the newest snapshot that holds a
 /// user's home, nor the last one before that home shrank or went missing. Nothing is deleted yet.
 #[derive(Debug, Default, Args)]
+#[command(mut_group("PruneLimits", |limits| limits.requires("prune")))]
 pub struct ForgetArguments {
     /// Forget these: ids, or their beginnings
     #[arg(value_name = "ID", conflicts_with_all = ["KeepArguments", "ConcernedArguments"])]
@@ -31,6 +33,12 @@ pub struct ForgetArguments {
     /// Forget although nothing stays of a source, or without a rule that says what stays
     #[arg(long)]
     pub allow_forget_all: bool,
+    /// Then delete what no snapshot needs, as `prune` does; not in a dry run
+    #[arg(long, help_heading = "Pruning")]
+    pub prune: bool,
+    /// How.
+    #[command(flatten, next_help_heading = "Pruning")]
+    pub limits: PruneLimits,
 }
 
 /// What stays. A snapshot stays if any of these keeps it.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::reason::{ReasonObject, words};
-use crate::cli::command::snapshots::Line;
+use crate::cli::command::snapshots::line::Line;
 use crate::cli::error::CliError;
 use crate::cli::json::rfc3339;
 use crate::cli::lines::Lines;
