@@ -13,6 +13,7 @@ pub mod lookup;
 pub mod ls;
 mod meter;
 mod problem;
+pub mod prune;
 pub mod restore;
 pub mod select;
 #[cfg(test)]

@@ -225,7 +225,7 @@ fn a_missing_segment_makes_those_incomplete_that_need_it_and_no_others() {
             .collect();
         let (store, name) = (&bench.store, &segment.name);
         let bytes = crate::store::Store::get(store, name).unwrap();
-        bench.repository.catalog.remove_segment(segment.row).unwrap();
+        bench.repository.catalog.remove_segments(&[segment.row]).unwrap();
         let reached = reach(&bench, &records, 2);
         for (root, needed) in needed.iter().enumerate() {
             assert_eq!(reached.is_complete(root), needed.is_disjoint(&inside), "{root}");
