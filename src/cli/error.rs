@@ -12,6 +12,7 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::check::CheckError;
 use crate::engine::find::QueryError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
@@ -90,6 +91,9 @@ pub enum CliError {
     /// A snapshot does not show what was asked for.
     #[error(transparent)]
     Browse(BrowseError),
+    /// The check.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -139,6 +143,7 @@ impl CliError {
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Restore(error) => restore_exit(error),
+            Self::Check(error) => check_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
             | Self::Lock { .. }
@@ -183,6 +188,7 @@ impl CliError {
             Self::Backup(BackupError::Repository(error))
             | Self::Repository(error)
             | Self::Restore(RestoreError::Repository(error))
+            | Self::Check(CheckError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
         }
@@ -244,6 +250,15 @@ fn restore_exit(error: &RestoreError) -> Exit {
         RestoreError::Interrupted => Exit::Interrupted,
         RestoreError::Rule(_) => Exit::Usage,
         RestoreError::Repository(error) => repository_exit(error),
+        _ => Exit::Failed,
+    }
+}
+
+fn check_exit(error: &CheckError) -> Exit {
+    match error {
+        CheckError::Interrupted => Exit::Interrupted,
+        CheckError::Repository(error) => repository_exit(error),
+        CheckError::Restore(error) => restore_exit(error),
         _ => Exit::Failed,
     }
 }

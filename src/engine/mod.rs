@@ -3,6 +3,7 @@
 
 pub mod backup;
 mod browse_error;
+pub mod check;
 pub mod diff;
 pub mod dump;
 pub mod find;

@@ -1,5 +1,6 @@
 //! What the repository holds: segments, their blocks, where each chunk lies, and the snapshots.
 
+mod distrusted;
 mod gc;
 mod scan;
 
@@ -34,6 +35,9 @@ const SCHEMA: Schema = Schema {
         ) WITHOUT ROWID;
         CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE distrusted (
+            segment INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (segment, block)
+        ) WITHOUT ROWID;
         CREATE TABLE image (segments INTEGER NOT NULL);
         INSERT INTO image VALUES (0);
         CREATE TABLE verified (at_s INTEGER NOT NULL);
@@ -411,7 +415,7 @@ impl CatalogWriter {
             for row in rows {
                 transaction.execute("INSERT OR IGNORE INTO gone VALUES (?1)", [row.0])?;
             }
-            for table in ["chunks", "blocks", "segments"] {
+            for table in ["chunks", "blocks", "distrusted", "segments"] {
                 let sql = format!("DELETE FROM {table} WHERE segment IN (SELECT segment FROM gone)");
                 transaction.execute(&sql, [])?;
             }

@@ -113,6 +113,16 @@ impl RepoError {
         name.starts_with(CommitName::PREFIX)
     }
 
+    /// The object at fault, where it is one object.
+    pub fn object(&self) -> Option<ObjectName> {
+        match self {
+            Self::Segment { name, .. } | Self::Damaged { name, .. } => Some(name.clone()),
+            Self::Format { name, .. } => name.parse().ok(),
+            Self::Store(StoreError::NotFound { name } | StoreError::Short { name, .. }) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether an object was not there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Store(StoreError::NotFound { .. }))

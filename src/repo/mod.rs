@@ -1,10 +1,12 @@
 //! A repository: a store, its keys and the local index of it, as one thing.
 //! Knows how objects are found, trusted, read and written; not what a home is.
 
+mod distrust;
 mod error;
 mod gc;
 mod image;
 mod inventory;
+mod object;
 mod reach;
 mod reader;
 mod republish;
@@ -19,6 +21,7 @@ use jiff::Timestamp;
 pub use error::RepoError;
 pub use gc::GcRecords;
 pub use inventory::{Snapshot, SyncReport};
+pub use object::{DamagedBlocks, ObjectCheck, ObjectDamage, ObjectReader};
 pub use reach::{ExactDeps, Reached, SegmentUsage};
 pub use reader::{Reader, Readers};
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
@@ -172,6 +175,19 @@ impl Repository {
         Ok(slots)
     }
 
+    /// What is wrong with key slots that cannot be read. They lock out nobody who has another one.
+    pub fn damaged_slots(&self) -> Result<Vec<RepoError>, RepoError> {
+        let mut damaged = Vec::new();
+        for listed in self.store.list("keys/")? {
+            match read_slot(self.store.as_ref(), &listed.name) {
+                Err(error) if error.is_absent() => {}
+                Err(error) if error.is_damage() => damaged.push(error),
+                read => drop(read?),
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Adds a way in.
     pub fn add_slot(&self, secret: &Secret, cost: Cost, label: &str) -> Result<KeySlot, RepoError> {
         if label.len() > Slot::MAX_LABEL_LEN {
@@ -212,14 +228,10 @@ fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
     let mut slots = Vec::new();
     let mut damaged = None;
     for listed in store.list("keys/")? {
-        let bytes = store.get(&listed.name)?;
-        let hash = Hash::of(&bytes);
-        match Slot::from_bytes(&bytes) {
-            Ok(slot) if listed.name.promised_hash() == Some(hash) => slots.push(KeySlot { hash, slot }),
-            Ok(_) => {
-                damaged = Some(RepoError::Damaged { name: listed.name, reason: "its hash is wrong".into() })
-            }
-            Err(source) => damaged = Some(RepoError::Format { name: listed.name.to_string(), source }),
+        match read_slot(store, &listed.name) {
+            Ok(slot) => slots.push(slot),
+            Err(error @ RepoError::Store(_)) => return Err(error),
+            Err(error) => damaged = Some(error),
         }
     }
     match damaged {
@@ -227,6 +239,17 @@ fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
         _ if slots.is_empty() => Err(RepoError::NoSlots),
         _ => Ok(slots),
     }
+}
+
+fn read_slot(store: &dyn Store, name: &ObjectName) -> Result<KeySlot, RepoError> {
+    let bytes = store.get(name)?;
+    let hash = Hash::of(&bytes);
+    let slot =
+        Slot::from_bytes(&bytes).map_err(|source| RepoError::Format { name: name.to_string(), source })?;
+    if name.promised_hash() != Some(hash) {
+        return Err(RepoError::Damaged { name: name.clone(), reason: "its hash is wrong".into() });
+    }
+    Ok(KeySlot { hash, slot })
 }
 
 /// Tries the secret on every slot of its kind. A slot may open to the key of another repository, one

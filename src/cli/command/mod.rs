@@ -2,6 +2,7 @@
 
 mod backup;
 mod cat;
+mod check;
 mod completions;
 mod diff;
 mod dump;
@@ -40,6 +41,8 @@ pub enum Command {
     Dump(dump::DumpArguments),
     /// Bring homes, directories or files back
     Restore(Box<restore::RestoreArguments>),
+    /// Check that everything that was saved comes back
+    Check(check::CheckArguments),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -62,6 +65,7 @@ impl Command {
             Self::Diff(arguments) => diff::run(context, &arguments),
             Self::Dump(arguments) => dump::run(context, &arguments),
             Self::Restore(arguments) => restore::run(context, &arguments),
+            Self::Check(arguments) => check::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),
