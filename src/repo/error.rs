@@ -116,7 +116,7 @@ impl RepoError {
     /// The object at fault, where it is one object.
     pub fn object(&self) -> Option<ObjectName> {
         match self {
-            Self::Segment { name, .. } | Self::Damaged { name, .. } => Some(name.clone()),
+            Self::Segment { name, .. } | Self::Damaged { name, .. } | Self::Lost(name) => Some(name.clone()),
             Self::Format { name, .. } => name.parse().ok(),
             Self::Store(StoreError::NotFound { name } | StoreError::Short { name, .. }) => Some(name.clone()),
             _ => None,
