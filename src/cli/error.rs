@@ -266,7 +266,9 @@ fn check_exit(error: &CheckError) -> Exit {
 fn repository_exit(error: &RepoError) -> Exit {
     match error {
         RepoError::Absent(_) => Exit::NoRepository,
-        RepoError::Key(KeyError::Wrong | KeyError::OtherKind) => Exit::WrongKey,
+        RepoError::Key(KeyError::Wrong | KeyError::OtherKind) | RepoError::WrongOrDamagedSlot(_) => {
+            Exit::WrongKey
+        }
         RepoError::Key(KeyError::Cost(_)) | RepoError::NoSlots => Exit::Damaged,
         RepoError::Forged(_) | RepoError::Segment { source: SegmentError::ForeignKey, .. } => Exit::Foreign,
         RepoError::Format { source, .. }
@@ -307,6 +309,7 @@ mod tests {
         let cases = [
             (RepoError::Absent("/x".into()), Exit::NoRepository),
             (RepoError::Key(KeyError::Wrong), Exit::WrongKey),
+            (RepoError::WrongOrDamagedSlot(name.clone()), Exit::WrongKey),
             (RepoError::Damaged { name: name.clone(), reason: "x".into() }, Exit::Damaged),
             (RepoError::Forged(name.clone()), Exit::Foreign),
             (format(FormatError::Magic("the descriptor")), Exit::Foreign),

@@ -7,6 +7,7 @@ pub mod check;
 pub mod diff;
 pub mod dump;
 pub mod find;
+pub mod forget;
 mod home_path;
 mod kind;
 mod listing;

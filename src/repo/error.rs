@@ -20,6 +20,9 @@ pub enum RepoError {
     /// The secret opens none of the key slots.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The secret opens none of the key slots that can be read, and there is one that cannot.
+    #[error("wrong passphrase or key file, or the one whose key slot is damaged: {0} cannot be read")]
+    WrongOrDamagedSlot(ObjectName),
     /// The repository has no key slot: nothing can open it.
     #[error("the repository has no key slots; bring back its folder `keys` from a copy")]
     NoSlots,

@@ -6,6 +6,7 @@ mod error;
 mod gc;
 mod image;
 mod inventory;
+mod marks;
 mod object;
 mod reach;
 mod reader;
@@ -113,7 +114,11 @@ impl Repository {
         };
         let descriptor = Descriptor::from_bytes(&bytes)
             .map_err(|source| RepoError::Format { name: name.to_string(), source })?;
-        let (master, keys) = unlock(&read_slots(store.as_ref())?, secret, &bytes)?;
+        let (slots, damaged) = read_slots(store.as_ref())?;
+        let (master, keys) = unlock(&slots, secret, &bytes).map_err(|error| match (error, damaged) {
+            (RepoError::Key(KeyError::Wrong), Some(slot)) => RepoError::WrongOrDamagedSlot(slot),
+            (error, _) => error,
+        })?;
         Self::assemble(store, master, keys, descriptor, cache)
     }
 
@@ -170,7 +175,7 @@ impl Repository {
 
     /// All key slots, by age.
     pub fn slots(&self) -> Result<Vec<KeySlot>, RepoError> {
-        let mut slots = read_slots(self.store.as_ref())?;
+        let (mut slots, _) = read_slots(self.store.as_ref())?;
         slots.sort_by_key(|s| (s.slot.created_s, s.hash));
         Ok(slots)
     }
@@ -179,10 +184,10 @@ impl Repository {
     pub fn damaged_slots(&self) -> Result<Vec<RepoError>, RepoError> {
         let mut damaged = Vec::new();
         for listed in self.store.list("keys/")? {
-            match read_slot(self.store.as_ref(), &listed.name) {
-                Err(error) if error.is_absent() => {}
-                Err(error) if error.is_damage() => damaged.push(error),
-                read => drop(read?),
+            match self.store.get(&listed.name) {
+                // Somebody removed it after it was listed.
+                Err(StoreError::NotFound { .. }) => {}
+                bytes => damaged.extend(read_slot(&listed.name, &bytes?).err()),
             }
         }
         Ok(damaged)
@@ -200,7 +205,7 @@ impl Repository {
 
     /// Removes a way in; never the last one.
     pub fn remove_slot(&self, hash: &Hash) -> Result<(), RepoError> {
-        let slots = read_slots(self.store.as_ref())?;
+        let (slots, _) = read_slots(self.store.as_ref())?;
         if !slots.iter().any(|s| s.hash == *hash) {
             return Err(RepoError::NoSuchSlot(*hash));
         }
@@ -223,29 +228,33 @@ fn put_slot(store: &dyn Store, slot: &Slot) -> Result<KeySlot, RepoError> {
     Ok(KeySlot { hash, slot: slot.clone() })
 }
 
-/// Every slot that can be read. A damaged slot must not lock out those who have another one.
-fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
+/// Every slot that can be read, and one that cannot, if there is any. A damaged slot must not lock out
+/// those who have another one.
+fn read_slots(store: &dyn Store) -> Result<(Vec<KeySlot>, Option<ObjectName>), RepoError> {
     let mut slots = Vec::new();
     let mut damaged = None;
     for listed in store.list("keys/")? {
-        match read_slot(store, &listed.name) {
+        let bytes = match store.get(&listed.name) {
+            // Somebody removed it after it was listed.
+            Err(StoreError::NotFound { .. }) => continue,
+            got => got?,
+        };
+        match read_slot(&listed.name, &bytes) {
             Ok(slot) => slots.push(slot),
-            Err(error @ RepoError::Store(_)) => return Err(error),
-            Err(error) => damaged = Some(error),
+            Err(error) => damaged = Some((listed.name, error)),
         }
     }
     match damaged {
-        Some(error) if slots.is_empty() => Err(error),
+        Some((_, error)) if slots.is_empty() => Err(error),
         _ if slots.is_empty() => Err(RepoError::NoSlots),
-        _ => Ok(slots),
+        damaged => Ok((slots, damaged.map(|(name, _)| name))),
     }
 }
 
-fn read_slot(store: &dyn Store, name: &ObjectName) -> Result<KeySlot, RepoError> {
-    let bytes = store.get(name)?;
-    let hash = Hash::of(&bytes);
+fn read_slot(name: &ObjectName, bytes: &[u8]) -> Result<KeySlot, RepoError> {
+    let hash = Hash::of(bytes);
     let slot =
-        Slot::from_bytes(&bytes).map_err(|source| RepoError::Format { name: name.to_string(), source })?;
+        Slot::from_bytes(bytes).map_err(|source| RepoError::Format { name: name.to_string(), source })?;
     if name.promised_hash() != Some(hash) {
         return Err(RepoError::Damaged { name: name.clone(), reason: "its hash is wrong".into() });
     }

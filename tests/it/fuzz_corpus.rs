@@ -3,14 +3,14 @@
 //! `cargo test --test it -- --ignored write_the_corpus` adds valid encodings and mutations of them to
 //! `fuzz/corpus/`. What a fuzzer finds there is kept by copying it beside them.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use homekeep::codec::{Codec, Compressor, Hash};
 use homekeep::format::{Entry, Page, TreeObject};
 use serde_json::Value;
+
+use crate::support::allocation::largest_during;
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -68,52 +68,13 @@ fn every_target_has_a_file_a_line_in_the_manifest_and_a_corpus() {
 
 /// Runs a target, and holds what it allocates to its bounds.
 fn watch(name: &str, bytes: &[u8]) {
-    LARGEST.set(0);
-    let outcome = std::panic::catch_unwind(|| targets::run(name, bytes));
-    let largest = LARGEST.get();
+    let (largest, outcome) = largest_during(|| std::panic::catch_unwind(|| targets::run(name, bytes)));
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     assert!(outcome.is_ok(), "{name} panicked over {hex}");
     let is_unpacking = matches!(name, "toc" | "segment" | "unpack" | "cuts");
     let bound = if is_unpacking { MAX_ALLOCATION } else { 16_384 + MAX_GROWTH * bytes.len() };
     assert!(largest <= bound, "{name} asked for {largest} bytes over {hex}");
 }
-
-/// The system's allocator, which remembers the largest request of each thread.
-struct Watching;
-
-thread_local! {
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-fn note(length: usize) {
-    // Gone at a thread's very end, when nothing is watched any more.
-    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(length)));
-}
-
-// SAFETY: every call is the system allocator's own; noting a number allocates nothing.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, length: usize) -> *mut u8 {
-        note(length);
-        unsafe { System.realloc(pointer, layout, length) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Watching = Watching;
 
 /// Numbers that are the same in every run.
 struct Random(u64);

@@ -1,10 +1,10 @@
 //! How an entry's failure is told, and which failures are the whole target's.
 
-use super::RestoreError;
+use super::{RestoreError, RestoreTarget};
 use crate::files::place::PlaceError;
 
 /// A full target ends the restore; anything else is the entry's own trouble.
-pub fn unless_full(error: PlaceError) -> Result<String, RestoreError> {
+pub fn unless_full(error: PlaceError, target: &RestoreTarget) -> Result<String, RestoreError> {
     match &error {
         PlaceError::Io { source, .. }
             if matches!(
@@ -12,7 +12,7 @@ pub fn unless_full(error: PlaceError) -> Result<String, RestoreError> {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
             ) =>
         {
-            Err(RestoreError::Full)
+            Err(RestoreError::Full(target.clone()))
         }
         _ => Ok(chain(&error)),
     }

@@ -8,6 +8,11 @@ use rusqlite::params;
 use super::{Catalog, CatalogWriter, SegmentRow};
 use crate::index::IndexError;
 
+pub(super) const TABLES: &str = "
+    CREATE TABLE distrusted (
+        segment INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (segment, block)
+    ) WITHOUT ROWID;";
+
 impl Catalog {
     /// All damaged blocks, by segment and number.
     pub fn distrusted_blocks(&self) -> Result<HashSet<(SegmentRow, u32)>, IndexError> {
