@@ -8,6 +8,7 @@
 mod error;
 mod intact;
 mod losses;
+mod named;
 mod read;
 mod report;
 mod sample;
@@ -61,6 +62,7 @@ pub fn check(
     }
     report.count_homes(&snapshots);
     losses::find(repository, &snapshots, &reached, &mut report)?;
+    named::check(repository, &snapshots, options.threads, &mut report)?;
     weigh::weigh(repository, &snapshots, &reached, &unreadable, &mut report)?;
     if options.restore_sample > 0 {
         report.sample = Some(sample::restore_sample(repository, &snapshots, options, meter)?);

@@ -17,6 +17,8 @@ use crate::cli::open;
 use crate::cli::progress::Progress;
 use crate::engine::Meter;
 use crate::engine::check::{CheckOptions, check};
+use crate::repo::RepoError;
+use crate::store::LocalStore;
 use report::Outcome;
 
 /// Checks the repository.
@@ -33,7 +35,10 @@ pub fn run(context: &Context, arguments: &CheckArguments) -> Result<Exit, CliErr
     let progress = Progress::start(context, "checking", &meter);
     let result = check(&mut repository, &options, &meter);
     progress.finish();
-    let outcome = Outcome { report: result?, elapsed: started.elapsed() };
+    let mut report = result?;
+    let folder = LocalStore::open(&context.places.repository).map_err(RepoError::from)?;
+    report.add_strays(folder.strays().map_err(RepoError::from)?);
+    let outcome = Outcome { report, elapsed: started.elapsed() };
     outcome.tell(&context.output);
     Ok(outcome.exit())
 }

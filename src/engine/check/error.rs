@@ -39,6 +39,6 @@ pub enum CheckError {
     #[error("a thread of the check panicked; this is a bug")]
     Panicked,
     /// Someone asked to stop.
-    #[error("interrupted; nothing was found out that is not told")]
+    #[error("interrupted before the end, so nothing can be said; run the same command again")]
     Interrupted,
 }

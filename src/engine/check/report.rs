@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use crate::codec::SnapshotId;
 use crate::engine::{HomePath, Kind};
+use crate::format::ObjectName;
 use crate::repo::{RepoError, Snapshot};
+use crate::store::Stray;
 
 /// What a check found.
 #[derive(Debug, Default)]
@@ -23,7 +25,7 @@ pub struct CheckReport {
     pub sample: Option<SampleReport>,
     /// What of the homes is lost, by user and path.
     pub losses: Vec<Loss>,
-    /// Losses beyond those that are listed.
+    /// Losses beyond those that are listed, each counted in every state of the home that has it.
     pub losses_more: u64,
     /// Snapshots that cannot be read at all.
     pub lost_snapshots: Vec<LostSnapshot>,
@@ -33,10 +35,16 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
     /// Objects of no kind that this program knows.
     pub foreign: Vec<String>,
+    /// Temporary files of puts that did not end, or go on.
+    pub temporaries: u64,
+    /// Bytes of them.
+    pub temporary_bytes: u64,
     /// Segments that no snapshot names: left by runs that were killed, used by later ones.
     pub orphans: u64,
     /// Bytes of them.
     pub orphan_bytes: u64,
+    /// Objects that stand among the findings.
+    told: HashSet<ObjectName>,
 }
 
 /// An object that is not as it should be.
@@ -150,10 +158,17 @@ impl CheckReport {
 
     /// Notes something wrong with an object. Of one object, the first is enough.
     pub(super) fn add(&mut self, error: RepoError, matters: bool) {
-        let object = error.object();
-        if object.is_none() || !self.findings.iter().any(|known| known.error.object() == object) {
+        if error.object().is_none_or(|object| self.told.insert(object)) {
             self.findings.push(Finding { error, matters });
         }
+    }
+
+    /// Adds what lies in the store's folder and is no object.
+    pub fn add_strays(&mut self, strays: Vec<Stray>) {
+        let (temporary, foreign): (Vec<_>, Vec<_>) = strays.into_iter().partition(|stray| stray.is_temporary);
+        self.temporaries += temporary.len() as u64;
+        self.temporary_bytes += temporary.iter().map(|stray| stray.length).sum::<u64>();
+        self.foreign.extend(foreign.into_iter().map(|stray| stray.path));
     }
 
     pub(super) fn count_homes(&mut self, snapshots: &[Snapshot]) {

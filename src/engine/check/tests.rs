@@ -337,3 +337,92 @@ fn nothing_in_the_store_is_changed() {
     check(&mut bench.repository, &options, &Meter::default()).unwrap();
     assert_eq!(objects(&bench), before);
 }
+
+#[test]
+fn a_commit_that_does_not_name_all_it_needs_is_told() {
+    let (mut bench, _) = three();
+    let options =
+        crate::repo::WriterOptions { level: 1, threads: 1, target: crate::repo::WriteTarget::Store };
+    let writer = bench.repository.writer(&options).unwrap();
+    let mut record = bench.repository.snapshots().unwrap().pop().unwrap().record;
+    (record.supersession, record.deps) = (1, vec![]);
+    bench.repository.commit(writer.finish().unwrap(), record).unwrap();
+    let report = run(&mut bench, None);
+    assert!(!report.is_damaged() && report.has_problems());
+    assert!(matches!(report.findings[0].error, RepoError::Unnamed(_)));
+}
+
+/// What cannot be read, found by reading everything: user, path and snapshot.
+fn unreadable(repository: &Repository) -> BTreeSet<(Vec<u8>, Vec<u8>, SnapshotId)> {
+    let (mut reader, mut unreadable) = (repository.reader().unwrap(), BTreeSet::new());
+    for snapshot in repository.snapshots().unwrap() {
+        for home in &snapshot.record.homes {
+            let Some(EntryKind::Directory(root)) = home.root.as_ref().map(|root| &root.kind) else {
+                continue;
+            };
+            let mut rest = vec![(crate::engine::HomePath::home(), *root)];
+            while let Some((path, tree)) = rest.pop() {
+                let mut lose = |path: &crate::engine::HomePath| {
+                    unreadable.insert((home.user.clone(), path.as_bytes().to_vec(), snapshot.record.id));
+                };
+                let Ok(listing) = reader.listing(&tree) else {
+                    lose(&path);
+                    continue;
+                };
+                for entry in listing {
+                    let path = path.join(&entry.name);
+                    match &entry.kind {
+                        EntryKind::Directory(tree) => rest.push((path, *tree)),
+                        EntryKind::File(content) => {
+                            let mut visit = |reader: &mut crate::repo::Reader, extent| match extent {
+                                Extent::Data { id, length } => reader.with_data(&id, length, |_| ()),
+                                Extent::Hole { .. } => Ok(()),
+                            };
+                            if reader.extents(content, &mut visit).is_err() {
+                                lose(&path);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    unreadable
+}
+
+#[test]
+fn whatever_byte_is_damaged_exactly_what_cannot_be_read_is_told() {
+    let (bench, ids) = three();
+    let (mut told, mut lost_snapshots) = (0, 0);
+    for object in bench.store.list("snapshots/").unwrap() {
+        let steps = 40;
+        for at in (0..steps).map(|step| (object.length * step / steps) as usize) {
+            let flip = || {
+                bench.damage(|name, bytes| {
+                    if *name == object.name {
+                        bytes[at] ^= 0x10;
+                    }
+                });
+            };
+            flip();
+            let mut repository = elsewhere(&bench);
+            let report = check(&mut repository, &options(&bench, ALL, 0), &Meter::default()).unwrap();
+            assert_eq!(report.findings.len(), 1, "{at}");
+            let losses: BTreeSet<_> = report
+                .losses
+                .iter()
+                .flat_map(|loss| loss.snapshots.iter().map(move |id| (loss, *id)))
+                .map(|(loss, id)| (loss.user.clone(), loss.path.as_bytes().to_vec(), id))
+                .collect();
+            assert_eq!(losses, unreadable(&repository), "{at}");
+            let known: Vec<_> = repository.snapshots().unwrap().iter().map(|s| s.record.id).collect();
+            let lost: BTreeSet<_> = ids.iter().filter(|id| !known.contains(id)).collect();
+            assert_eq!(report.lost_snapshots.iter().map(|lost| &lost.id).collect::<BTreeSet<_>>(), lost);
+            told += usize::from(!losses.is_empty());
+            lost_snapshots += lost.len();
+            flip();
+        }
+    }
+    assert!(told > 30 && lost_snapshots > 0, "{told} {lost_snapshots}");
+}

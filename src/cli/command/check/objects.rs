@@ -83,6 +83,8 @@ struct Summary {
     snapshots_lost: usize,
     damaged_objects: usize,
     foreign_objects: usize,
+    temporaries: u64,
+    temporary_bytes: u64,
     orphans: u64,
     orphan_bytes: u64,
     /// Seconds.
@@ -182,6 +184,8 @@ fn summary(report: &CheckReport, elapsed: Duration) -> Summary {
         snapshots_lost: report.lost_snapshots.len(),
         damaged_objects: report.findings.len(),
         foreign_objects: report.foreign.len(),
+        temporaries: report.temporaries,
+        temporary_bytes: report.temporary_bytes,
         orphans: report.orphans,
         orphan_bytes: report.orphan_bytes,
         total_duration: elapsed.as_millis() as f64 / 1000.0,

@@ -54,6 +54,7 @@ impl Outcome {
                 "the next backup stores again what is still in the homes; what is there no more is lost",
             );
         }
+        tell_leftovers(output, report);
         if !output.is_quiet() {
             output.line(&self.line());
         }
@@ -140,6 +141,24 @@ fn tell_findings(output: &Output, findings: &[Finding]) {
     lines(output, &wrong, words);
     if !output.is_quiet() {
         lines(output, &harmless, |finding| format!("note: {}; nothing is lost by it", words(finding)));
+    }
+}
+
+/// What takes room and is no harm.
+fn tell_leftovers(output: &Output, report: &CheckReport) {
+    if report.orphans > 0 {
+        output.note(&format!(
+            "{} ({}) of runs that did not end; later runs use what is in them, and `prune` removes the rest",
+            count(report.orphans, "segment", "segments"),
+            text::size(report.orphan_bytes)
+        ));
+    }
+    if report.temporaries > 0 {
+        output.note(&format!(
+            "{} ({}) of writes that did not end, or go on",
+            count(report.temporaries, "temporary file", "temporary files"),
+            text::size(report.temporary_bytes)
+        ));
     }
 }
 
