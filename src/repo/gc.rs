@@ -135,6 +135,7 @@ impl Repository {
 
     fn take_gc(&mut self, listed: Vec<Listed>) -> Result<(), RepoError> {
         let mut kept: BTreeMap<ObjectName, Vec<u8>> = self.catalog().gc_records()?.into_iter().collect();
+        self.persist(listed.iter().map(|l| &l.name).filter(|name| !kept.contains_key(name)))?;
         let mut gc = GcRecords::default();
         for listed in listed {
             let known = kept.remove(&listed.name).and_then(|bytes| GcRecord::from_bytes(&bytes).ok());
