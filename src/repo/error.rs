@@ -1,6 +1,6 @@
 //! What can go wrong with a repository, by what a caller or a person does about it.
 
-use crate::codec::{ChunkId, CompressError, Hash};
+use crate::codec::{ChunkId, CompressError, Hash, SnapshotId};
 use crate::format::{CommitName, FormatError, ObjectName, SegmentError, Slot};
 use crate::index::IndexError;
 use crate::keys::KeyError;
@@ -85,6 +85,9 @@ pub enum RepoError {
     /// Another program wrote into the local index between two looks that have to agree.
     #[error("the local index changed while it was read; run this again")]
     IndexChanged,
+    /// No commit of a snapshot is left.
+    #[error("nothing is left of the snapshot {0}")]
+    NoSuchSnapshot(SnapshotId),
     /// A newer program maintains the repository in ways this one does not understand.
     #[error(
         "the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep"
@@ -143,7 +146,7 @@ impl RepoError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Segment { .. } | Self::Damaged { .. } | Self::Format { .. } | Self::Lost(_) => true,
-            Self::MissingChunk(_) | Self::MalformedTree(_) => true,
+            Self::MissingChunk(_) | Self::MalformedTree(_) | Self::NoSuchSnapshot(_) => true,
             Self::Store(error) => matches!(error, StoreError::NotFound { .. } | StoreError::Short { .. }),
             _ => false,
         }

@@ -3,6 +3,7 @@
 mod answers;
 mod backup;
 mod check;
+mod copies;
 mod exit_codes;
 mod keys;
 mod look;

@@ -1,12 +1,18 @@
 //! Local indexes that are not what they should be: older copies, those of another repository, garbage, cut
 //! short, with rows missing. No backup leaves anything out because of them, and no restore gives wrong bytes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use homekeep::engine::restore::RestoreTarget;
+use homekeep::codec::SnapshotId;
+use homekeep::engine::Problem;
+use homekeep::engine::backup::Outcome;
+use homekeep::engine::restore::{RestoreError, RestoreSource, RestoreTarget};
+use homekeep::repo::RepoError;
 use rusqlite::Connection;
 
+use crate::support::program::Program;
 use crate::support::{Contents, Site, contents, noise, source_of, write_old};
 
 const FILES: [&str; 2] = ["index.sqlite", "seen.sqlite"];
@@ -15,7 +21,7 @@ const FILES: [&str; 2] = ["index.sqlite", "seen.sqlite"];
 struct Machine {
     site: Site,
     /// What the homes held at each snapshot.
-    states: Vec<Contents>,
+    states: BTreeMap<SnapshotId, Contents>,
     older: tempfile::TempDir,
 }
 
@@ -29,7 +35,7 @@ impl Machine {
         }
         write_old(&home.join("work/deep/notes"), format!("notes of {seed}"));
         let older = tempfile::tempdir().unwrap();
-        let mut machine = Self { site, states: Vec::new(), older };
+        let mut machine = Self { site, states: BTreeMap::new(), older };
         machine.save();
         for file in FILES {
             fs::copy(machine.site.index(file), machine.older.path().join(file)).unwrap();
@@ -45,9 +51,16 @@ impl Machine {
         self.site.home("ann")
     }
 
+    /// Saves the homes. What a foreign index knows of and the store lacks may be called lost, which is the safe
+    /// side; and a run that finds the index damaged at its very end begins again, so that there are two snapshots.
     fn save(&mut self) {
-        self.states.push(contents(&self.home()));
-        self.site.backup();
+        let report = self.site.backup_with(|options| options.always = true);
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        assert!(matches!(report.outcome, Outcome::Saved { .. }));
+        let state = contents(&self.home());
+        for snapshot in Site::in_memory(self.site.shared_store()).repository().snapshots().unwrap() {
+            self.states.entry(snapshot.record.id).or_insert_with(|| state.clone());
+        }
     }
 
     /// Restores every snapshot: what comes back is right, and all of it unless something is complained of.
@@ -55,11 +68,11 @@ impl Machine {
         let snapshots = site.repository().snapshots().unwrap();
         assert_eq!(snapshots.len(), self.states.len());
         let mut complaints = Vec::new();
-        for (snapshot, state) in snapshots.iter().zip(&self.states) {
+        for snapshot in &snapshots {
+            let state = &self.states[&snapshot.record.id];
             let target = tempfile::tempdir_in(site.path("")).unwrap();
             let (_, source) = source_of(snapshot, "ann").unwrap();
-            let to = RestoreTarget::Contents(target.path().into());
-            let problems = site.restore_to(&[source], to, |_| {}).report.problems;
+            let problems = restore(site, source, target.path());
             let found = contents(target.path());
             assert!(found.iter().all(|(path, bytes)| state.get(path) == Some(bytes)), "wrong bytes");
             assert!(found.len() == state.len() || !problems.is_empty(), "something is missing");
@@ -75,9 +88,7 @@ impl Machine {
         spoil(&self.site);
         let mut complaints = self.complaints(&self.site);
         spoil(&self.site);
-        let report = self.site.backup_with(|options| options.always = true);
-        assert!(report.problems.is_empty(), "{what}: {:?}", report.problems);
-        self.states.push(contents(&self.home()));
+        self.save();
         spoil(&self.site);
         write_old(&self.home().join("work/5"), format!("edited after {what}"));
         // It was in the first snapshot, and in no other: what is known of it is old.
@@ -88,6 +99,21 @@ impl Machine {
         assert_eq!(self.complaints(&elsewhere), [""; 0], "{what}: seen from elsewhere");
         complaints
     }
+}
+
+/// Restores, and again when the index is found to be damaged: so the program asks for it.
+fn restore(site: &Site, source: RestoreSource, target: &Path) -> Vec<Problem> {
+    for _ in 0..=FILES.len() {
+        let to = RestoreTarget::Contents(target.into());
+        match site.try_restore(&[source.clone()], to, |_| {}) {
+            Ok(restored) => return restored.report.problems,
+            Err(RestoreError::Index(error) | RestoreError::Repository(RepoError::Index(error))) => {
+                assert!(error.discard_damaged(), "{error:?}");
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("the index is damaged each time it is made anew");
 }
 
 fn replace(site: &Site, file: &str, bytes: &[u8]) {
@@ -181,4 +207,29 @@ fn an_index_without_some_of_its_rows_leaves_nothing_out_of_a_backup() {
             }
         }
     }
+}
+
+#[test]
+fn the_program_throws_a_damaged_index_away_and_says_so() {
+    let program = Program::new();
+    write_old(&program.home("ann").join("file"), "ann's");
+    program.run(&["init"]).expect(0);
+    program.backup(&[]).expect(0);
+    let folder = fs::read_dir(&program.cache).unwrap().next().unwrap().unwrap().path();
+    let index = folder.join("index.sqlite");
+    let whole = fs::read(&index).unwrap();
+    let mut refused = 0;
+    for page in 1..whole.len() / 4096 {
+        let mut bytes = whole.clone();
+        bytes[page * 4096..][..4096].fill(0x55);
+        fs::write(&index, bytes).unwrap();
+        let ended = program.run(&["ls", "latest:ann"]);
+        if ended.code != Some(0) {
+            refused += 1;
+            assert!(ended.err.contains("run the same command again"), "{ended:?}");
+            let again = program.run(&["ls", "latest:ann"]).expect(0);
+            assert!(again.out.contains("file"), "{again:?}");
+        }
+    }
+    assert!(refused > 0, "no page of the index matters");
 }
