@@ -15,6 +15,7 @@ use crate::engine::backup::BackupError;
 use crate::engine::check::CheckError;
 use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
+use crate::engine::forget::ForgetError;
 use crate::engine::prune::PruneError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
@@ -100,15 +101,18 @@ pub enum CliError {
     /// A snapshot does not show what was asked for.
     #[error(transparent)]
     Browse(BrowseError),
-    /// The check.
-    #[error(transparent)]
-    Check(#[from] CheckError),
     /// The prune.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// The check.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// Forgetting.
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
     /// What to search for.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -158,6 +162,7 @@ impl CliError {
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Prune(error) => prune_exit(error),
             Self::Restore(error) => restore_exit(error),
+            Self::Forget(error) => forget_exit(error),
             Self::Check(error) => check_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
@@ -217,6 +222,9 @@ impl CliError {
             }
             Self::Terminal => Some("name a file with -o, or use --force"),
             Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
+            Self::Forget(ForgetError::Everything(_) | ForgetError::NoRule) => {
+                Some("if that is what you want, say so with --allow-forget-all")
+            }
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
@@ -228,6 +236,7 @@ impl CliError {
             | Self::Repository(error)
             | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
+            | Self::Forget(ForgetError::Repository(error))
             | Self::Check(CheckError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
@@ -309,6 +318,15 @@ fn restore_exit(error: &RestoreError) -> Exit {
         RestoreError::Rule(_) => Exit::Usage,
         RestoreError::Repository(error) => repository_exit(error),
         _ => Exit::Failed,
+    }
+}
+
+fn forget_exit(error: &ForgetError) -> Exit {
+    match error {
+        ForgetError::NoRule => Exit::Usage,
+        ForgetError::Everything(_) => Exit::Failed,
+        ForgetError::Interrupted { .. } => Exit::Interrupted,
+        ForgetError::Repository(error) => repository_exit(error),
     }
 }
 

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod copies;
 mod exit_codes;
+mod forget;
 mod keys;
 mod look;
 mod places;
