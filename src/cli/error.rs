@@ -12,7 +12,11 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::check::CheckError;
+use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
+use crate::engine::forget::ForgetError;
+use crate::engine::prune::PruneError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
@@ -52,9 +56,9 @@ pub enum CliError {
     /// Another program keeps its repository there.
     #[error("{} holds a repository of another program (restic, rustic or borg)", .0.display())]
     OtherProgram(PathBuf),
-    /// Another backup runs.
-    #[error("another backup of this repository is running on this machine")]
-    Busy,
+    /// Another backup or prune runs.
+    #[error("another {0} is running on this machine")]
+    Busy(&'static str),
     /// The lock against a second backup cannot be had.
     #[error("cannot lock {}", .path.display())]
     Lock {
@@ -85,15 +89,30 @@ pub enum CliError {
     /// The backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// There is nothing to copy from.
+    #[error("there is no repository in {0} to copy from; name the right place with --from-repo")]
+    NoSource(String),
+    /// The copy.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// What was typed means no snapshot, home or path.
     #[error(transparent)]
     Select(#[from] SelectError),
     /// A snapshot does not show what was asked for.
     #[error(transparent)]
     Browse(BrowseError),
+    /// The prune.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
+    /// The check.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// Forgetting.
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
     /// What to search for.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -134,12 +153,17 @@ impl CliError {
             Self::Secret(_) => Exit::NoKey,
             Self::Headless(_) => Exit::Damaged,
             Self::OtherProgram(_) => Exit::Foreign,
-            Self::Busy => Exit::Busy,
+            Self::Busy(_) => Exit::Busy,
+            Self::NoSource(_) => Exit::NoRepository,
             Self::Repository(error) => repository_exit(error),
             Self::Backup(error) => backup_exit(error),
+            Self::Copy(error) => copy_exit(error),
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
+            Self::Prune(error) => prune_exit(error),
             Self::Restore(error) => restore_exit(error),
+            Self::Forget(error) => forget_exit(error),
+            Self::Check(error) => check_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
             | Self::Lock { .. }
@@ -181,7 +205,7 @@ impl CliError {
             ),
             Self::Occupied(_) | Self::OtherProgram(_) => Some("name an empty or new folder with --repo"),
             Self::Headless(_) => Some("bring the file back from a copy of the repository"),
-            Self::Busy => Some("wait for it to end; no lock needs to be removed"),
+            Self::Busy(_) => Some("wait for it to end; no lock needs to be removed"),
             Self::Unknown { what: "snapshot", .. }
             | Self::Select(SelectError::NoSuchId(_) | SelectError::TooOld { .. }) => {
                 Some("`homekeep snapshots` lists them")
@@ -198,12 +222,22 @@ impl CliError {
             }
             Self::Terminal => Some("name a file with -o, or use --force"),
             Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
+            Self::Forget(ForgetError::Everything(_) | ForgetError::NoRule) => {
+                Some("if that is what you want, say so with --allow-forget-all")
+            }
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
+            Self::Copy(CopyError::Source(RepoError::Key(_))) => {
+                Some("--from-key-file, --from-password-file or --from-password-command name another")
+            }
             Self::Backup(BackupError::Repository(error))
+            | Self::Copy(CopyError::Source(error) | CopyError::Target(error))
             | Self::Repository(error)
+            | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
+            | Self::Forget(ForgetError::Repository(error))
+            | Self::Check(CheckError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
         }
@@ -260,11 +294,47 @@ fn backup_exit(error: &BackupError) -> Exit {
     }
 }
 
+fn prune_exit(error: &PruneError) -> Exit {
+    match error {
+        PruneError::Interrupted => Exit::Interrupted,
+        PruneError::Repository(error) => repository_exit(error),
+        PruneError::DamagedCommit(_) | PruneError::Vanished(_) => Exit::Damaged,
+        _ => Exit::Failed,
+    }
+}
+
+fn copy_exit(error: &CopyError) -> Exit {
+    match error {
+        CopyError::SameRepository => Exit::Usage,
+        CopyError::Interrupted => Exit::Interrupted,
+        CopyError::Source(error) | CopyError::Target(error) => repository_exit(error),
+        CopyError::Outrun(_) | CopyError::Panicked => Exit::Failed,
+    }
+}
+
 fn restore_exit(error: &RestoreError) -> Exit {
     match error {
         RestoreError::Interrupted => Exit::Interrupted,
         RestoreError::Rule(_) => Exit::Usage,
         RestoreError::Repository(error) => repository_exit(error),
+        _ => Exit::Failed,
+    }
+}
+
+fn forget_exit(error: &ForgetError) -> Exit {
+    match error {
+        ForgetError::NoRule => Exit::Usage,
+        ForgetError::Everything(_) => Exit::Failed,
+        ForgetError::Interrupted { .. } => Exit::Interrupted,
+        ForgetError::Repository(error) => repository_exit(error),
+    }
+}
+
+fn check_exit(error: &CheckError) -> Exit {
+    match error {
+        CheckError::Interrupted => Exit::Interrupted,
+        CheckError::Repository(error) => repository_exit(error),
+        CheckError::Restore(error) => restore_exit(error),
         _ => Exit::Failed,
     }
 }

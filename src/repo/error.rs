@@ -1,6 +1,6 @@
 //! What can go wrong with a repository, by what a caller or a person does about it.
 
-use crate::codec::{ChunkId, CompressError, Hash};
+use crate::codec::{ChunkId, CompressError, Hash, SnapshotId};
 use crate::format::{CommitName, FormatError, ObjectName, SegmentError, Slot};
 use crate::index::IndexError;
 use crate::keys::KeyError;
@@ -76,9 +76,18 @@ pub enum RepoError {
     /// A tree or content list is not what the one that names it says.
     #[error("tree {} contradicts the one that names it", &.0.to_hex()[..16])]
     MalformedTree(ChunkId),
+    /// A commit does not name all it needs.
+    #[error(
+        "{0} does not name every segment that its snapshot needs, so that a prune could take one away; take a new \
+         snapshot before the next prune"
+    )]
+    Unnamed(ObjectName),
     /// Another program wrote into the local index between two looks that have to agree.
     #[error("the local index changed while it was read; run this again")]
     IndexChanged,
+    /// No commit of a snapshot is left.
+    #[error("nothing is left of the snapshot {0}")]
+    NoSuchSnapshot(SnapshotId),
     /// A newer program maintains the repository in ways this one does not understand.
     #[error(
         "the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep"
@@ -116,6 +125,17 @@ impl RepoError {
         name.starts_with(CommitName::PREFIX)
     }
 
+    /// The object at fault, where it is one object.
+    pub fn object(&self) -> Option<ObjectName> {
+        match self {
+            Self::Segment { name, .. } | Self::Damaged { name, .. } | Self::Lost(name) => Some(name.clone()),
+            Self::Unnamed(name) => Some(name.clone()),
+            Self::Format { name, .. } => name.parse().ok(),
+            Self::Store(StoreError::NotFound { name } | StoreError::Short { name, .. }) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether an object was not there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Store(StoreError::NotFound { .. }))
@@ -126,7 +146,7 @@ impl RepoError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Segment { .. } | Self::Damaged { .. } | Self::Format { .. } | Self::Lost(_) => true,
-            Self::MissingChunk(_) | Self::MalformedTree(_) => true,
+            Self::MissingChunk(_) | Self::MalformedTree(_) | Self::NoSuchSnapshot(_) => true,
             Self::Store(error) => matches!(error, StoreError::NotFound { .. } | StoreError::Short { .. }),
             _ => false,
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use homekeep::codec::{Codec, Compressor, Hash};
-use homekeep::format::{Entry, Page, TreeObject};
+use homekeep::format::{Entry, GcKind, GcRecord, Page, TreeObject};
 use serde_json::Value;
 
 use crate::support::allocation::largest_during;
@@ -159,6 +159,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "entry" => entries(&bytes("page")),
         "descriptor" => vec![bytes("descriptor")],
         "slot" => [vec![bytes("slot_key_file"), bytes("slot_passphrase")], refused("slot")].concat(),
+        "gc_record" => gc_records(),
         "snapshot_record" => [vec![bytes("record")], refused("record")].concat(),
         "segment" => vec![segment],
         "segment_header" => vec![segment[..80].to_vec()],
@@ -173,6 +174,19 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 fn object_names(commit: &Value) -> Vec<Vec<u8>> {
     let mark = format!("forgotten/{}-{}", "ab".repeat(16), "cd".repeat(32));
     [commit.as_str().unwrap(), "format", "gc/a-b.c", &mark].map(|name| name.as_bytes().to_vec()).to_vec()
+}
+
+fn gc_records() -> Vec<Vec<u8>> {
+    let record = GcRecord {
+        kind: GcKind::Condemned,
+        time_ms: 1_764_000_000_000,
+        host: "node".into(),
+        segments: vec![[1; 8], [2; 8], [0xfe; 8]],
+        commits: vec![[3; 8]],
+    };
+    let empty = GcRecord { kind: GcKind::Deleted, segments: vec![], commits: vec![], ..record.clone() };
+    let disorder = GcRecord { segments: vec![[2; 8], [1; 8]], ..record.clone() };
+    vec![record.to_bytes(), empty.to_bytes(), disorder.to_bytes()]
 }
 
 fn entries(page: &[u8]) -> Vec<Vec<u8>> {
