@@ -75,8 +75,8 @@ impl Repository {
         Ok(moved)
     }
 
-    /// Puts what filled no segment of its own into one nevertheless.
-    fn put_rest(&mut self, mut finished: Finished) -> Result<Finished, RepoError> {
+    /// Puts what filled no segment of its own into one nevertheless: for chunks that no commit of this run names.
+    pub fn put_rest(&mut self, mut finished: Finished) -> Result<Finished, RepoError> {
         if finished.residual.is_empty() {
             return Ok(finished);
         }
