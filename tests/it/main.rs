@@ -15,6 +15,7 @@ mod live_sqlite;
 mod manifest;
 mod power;
 mod pruning;
+mod races;
 mod reader;
 mod restoring;
 mod roundtrip;
