@@ -16,6 +16,7 @@ mod manifest;
 mod power;
 mod pruning;
 mod reader;
+mod repairing;
 mod restoring;
 mod roundtrip;
 mod setup;
