@@ -17,6 +17,7 @@ mod power;
 mod pruning;
 mod races;
 mod reader;
+mod repairing;
 mod restoring;
 mod roundtrip;
 mod setup;
