@@ -39,6 +39,7 @@ pub fn prune(
 ) -> Result<PruneReport, PruneError> {
     let mut report = PruneReport::default();
     let mut world = World::look(repository, options, &mut report)?;
+    interrupted(meter)?;
     world.require_plausible(repository, options)?;
     let repacked = repack::repack(repository, &world, options, meter, &mut report)?;
     if repacked && !options.dry_run {
@@ -137,6 +138,7 @@ fn delete(
 ) -> Result<(), PruneError> {
     Meter::add(&meter.bytes_expected, doomed.iter().map(|object| object.length).sum());
     for object in doomed {
+        interrupted(meter)?;
         repository.store().delete(&object.name).map_err(RepoError::from)?;
         report.deleted.add(object.length);
         Meter::add(&meter.bytes, object.length);

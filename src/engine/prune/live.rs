@@ -9,6 +9,8 @@ use crate::codec::{Hash, SnapshotId};
 use crate::format::{CommitName, ObjectName, ShortHash};
 use crate::repo::{Reached, RepoError, Repository, SegmentUsage, Snapshot};
 
+/// How often everything is looked at while someone writes into the index.
+const LOOKS: usize = 20;
 /// Fewer segments without a snapshot are no sign of a listing that lacks snapshots.
 const FEW_ORPHANS: usize = 16;
 
@@ -43,8 +45,23 @@ pub struct World {
 }
 
 impl World {
-    /// Looks at everything. Whatever cannot be listed or read is an error: what it needs is unknown.
+    /// Looks at everything. Whatever cannot be listed or read is an error: what it needs is unknown. A backup on this
+    /// machine may write into the index meanwhile; then it is looked at again.
     pub fn look(
+        repository: &mut Repository,
+        options: &PruneOptions,
+        report: &mut PruneReport,
+    ) -> Result<Self, PruneError> {
+        for _ in 1..LOOKS {
+            match Self::try_look(repository, options, report) {
+                Err(PruneError::Repository(RepoError::IndexChanged)) => {}
+                result => return result,
+            }
+        }
+        Self::try_look(repository, options, report)
+    }
+
+    fn try_look(
         repository: &mut Repository,
         options: &PruneOptions,
         report: &mut PruneReport,
