@@ -212,14 +212,14 @@ fn elsewhere(bench: &Bench) -> Repository {
 
 #[test]
 fn an_object_that_is_gone_or_cut_is_found_without_reading() {
-    let cut = |bench: &Bench, name: &ObjectName| {
-        let bytes = bench.store.get(name).unwrap();
-        bench.store.delete(name).unwrap();
-        bench.store.put(name, &bytes[..bytes.len() / 2]).unwrap();
-    };
-    let remove = |bench: &Bench, name: &ObjectName| bench.store.delete(name).unwrap();
-    let ways: [&dyn Fn(&Bench, &ObjectName); 2] = [&cut, &remove];
-    for way in ways {
+    for is_cut in [true, false] {
+        let way = |bench: &Bench, name: &ObjectName| {
+            let bytes = bench.store.get(name).unwrap();
+            bench.store.delete(name).unwrap();
+            if is_cut {
+                bench.store.put(name, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        };
         let (mut bench, ids) = three();
         let names: Vec<_> = bench.repository.snapshots().unwrap().into_iter().map(|s| s.name).collect();
         way(&bench, &names[1]);
