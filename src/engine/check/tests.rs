@@ -494,3 +494,17 @@ fn a_store_that_fails_once_is_no_damage_of_what_it_holds() {
     }
     assert!(nth > 20 && ended > 5 && ended < nth, "{ended} of {nth}");
 }
+
+#[test]
+fn what_one_machine_could_not_read_another_tries_for_itself() {
+    let (mut bench, [_, second, _]) = three();
+    let place = place_of(&bench, second, "ann", "work/report");
+    spoil(&bench, place);
+    assert!(run(&mut bench, ALL).is_damaged());
+    spoil(&bench, place);
+    bench.repository.publish_index().unwrap();
+    let other = elsewhere(&bench);
+    assert!(other.catalog().segment_count().unwrap() > 0, "it began with the image");
+    assert!(other.distrusted().unwrap().is_empty());
+    assert_eq!(bench.repository.distrusted().unwrap().len(), 1);
+}
