@@ -62,10 +62,10 @@ pub fn renew(
         if target.is_whole(id)? {
             return Ok(false);
         }
-        let Some(deps) = target.sound_deps(id)? else { return Ok(false) };
         if options.dry_run {
             return Ok(true);
         }
+        let Some(deps) = target.sound_deps(id)? else { return Ok(false) };
         let supersession = target.next_supersession(id);
         let record = SnapshotRecord { supersession, deps, ..snapshot.record.clone() };
         if target.publish(nothing_written(target.repository, options)?, record)?.is_some() {
