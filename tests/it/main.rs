@@ -4,6 +4,7 @@ mod architecture;
 mod changing;
 mod cheap;
 mod cli;
+mod clocks;
 mod copying;
 mod damage;
 mod fixtures;
