@@ -11,6 +11,7 @@ mod hostile;
 mod killed;
 mod live_sqlite;
 mod manifest;
+mod protocol;
 mod reader;
 mod restoring;
 mod roundtrip;

@@ -1,0 +1,24 @@
+//! What must hold in every state.
+
+use super::explore::names;
+use super::state::State;
+use super::store::IDS;
+
+/// What is broken, if something is.
+pub fn broken_promise(state: &State) -> Option<String> {
+    let store = &state.store;
+    let unnamed = store.ever - store.present - store.recorded();
+    if !unnamed.is_empty() {
+        return Some(format!("{} deleted, and named in no record", names(unnamed)));
+    }
+    for id in (0..IDS as u8).filter(|id| state.promised >> id & 1 == 1) {
+        let listed = store.commits_present();
+        let Some(picked) = store.commits_of(id, listed).find(|commit| store.is_whole(*commit)) else {
+            return Some(format!("snapshot {id} cannot be read; its commits: {:?}", store.commits_of(id, listed).collect::<Vec<_>>()));
+        };
+        if store.needs(picked) != state.saved[id as usize] {
+            return Some(format!("snapshot {id} is read as {picked}, with other contents than were saved"));
+        }
+    }
+    None
+}
