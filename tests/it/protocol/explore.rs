@@ -30,7 +30,7 @@ pub fn explore(setup: &Setup) -> Found {
             }
         });
         for new in first_new..states.len() {
-            if let Some(what) = broken_promise(&states[new].0) {
+            if let Some(what) = broken_promise(&states[new].0, setup) {
                 let trace = format!("{}{what}\n", trace(setup, &states, new));
                 return Found::Broken { states: states.len(), trace };
             }
@@ -63,9 +63,8 @@ fn words(step: &Step) -> String {
 }
 
 pub fn names(segments: Set) -> String {
-    const NAMES: [&str; 15] = [
-        "old", "spare", "FIRST", "w0", "W0", "w0'", "W0'", "w1", "W1", "w1'", "W1'", "r0", "R0", "r1", "R1",
-    ];
+    const NAMES: [&str; 15] =
+        ["old", "spare", "FIRST", "w0", "W0", "w0'", "W0'", "w1", "W1", "w1'", "W1'", "r0", "R0", "r1", "R1"];
     let names: Vec<_> = segments.iter().map(|segment| NAMES[segment]).collect();
     format!("[{}]", names.join(" "))
 }

@@ -1,11 +1,11 @@
 //! What must hold in every state.
 
 use super::explore::names;
-use super::state::State;
+use super::state::{Reader, Setup, State};
 use super::store::IDS;
 
 /// What is broken, if something is.
-pub fn broken_promise(state: &State) -> Option<String> {
+pub fn broken_promise(state: &State, setup: &Setup) -> Option<String> {
     let store = &state.store;
     let unnamed = store.ever - store.present - store.recorded();
     if !unnamed.is_empty() {
@@ -13,8 +13,20 @@ pub fn broken_promise(state: &State) -> Option<String> {
     }
     for id in (0..IDS as u8).filter(|id| state.promised >> id & 1 == 1) {
         let listed = store.commits_present();
-        let Some(picked) = store.commits_of(id, listed).find(|commit| store.is_whole(*commit)) else {
-            return Some(format!("snapshot {id} cannot be read; its commits: {:?}", store.commits_of(id, listed).collect::<Vec<_>>()));
+        let highest = store.commits_of(id, listed).next();
+        let picked = match setup.reader {
+            Reader::Whole => store.commits_of(id, listed).find(|commit| store.is_whole(*commit)),
+            Reader::Passing(look) => store
+                .commits_of(id, listed)
+                .find(|commit| store.passes(*commit, store.recorded(), look))
+                .or(highest),
+            Reader::Highest => highest,
+        };
+        let Some(picked) = picked.filter(|commit| store.is_whole(*commit)) else {
+            return Some(format!(
+                "snapshot {id} cannot be read; its commits: {:?}",
+                store.commits_of(id, listed).collect::<Vec<_>>()
+            ));
         };
         if store.needs(picked) != state.saved[id as usize] {
             return Some(format!("snapshot {id} is read as {picked}, with other contents than were saved"));

@@ -63,7 +63,12 @@ impl Prune {
                     _ if again => At::ListAgainOn,
                     _ => At::ListOn,
                 };
-                done(if again { "lists again, finding" } else { "lists commits and marks, finding" }, listed, at, next);
+                done(
+                    if again { "lists again, finding" } else { "lists commits and marks, finding" },
+                    listed,
+                    at,
+                    next,
+                );
             }
             At::ListOn | At::ListAgainOn => {
                 me.commits |= store.page(setup.listing, 1);
@@ -90,6 +95,9 @@ impl Prune {
             At::Condemn => {
                 let victims = prune.doomed;
                 me.condemned |= 1 << n;
+                if setup.is(Wrong::LookWithOldRecords) {
+                    me.recorded |= victims;
+                }
                 let hasty = setup.is(Wrong::DeleteWithoutListingAgain);
                 if !hasty {
                     me.doomed = Set::EMPTY;
@@ -174,10 +182,8 @@ impl Prune {
     /// part of its own.
     fn next_to_withdraw(&self, n: usize, store: &Store, setup: &Setup) -> Option<Withdrawn> {
         let recorded = store.deleted.lists[n];
-        let is_done = |p: &usize| {
-            store.condemned.lists[*p].is_within(recorded)
-                || setup.is(Wrong::WithdrawSpared)
-        };
+        let is_done =
+            |p: &usize| store.condemned.lists[*p].is_within(recorded) || setup.is(Wrong::WithdrawSpared);
         let stands = |records: u8, standing: u8, p: &usize| (records & standing) >> p & 1 == 1;
         let condemned = (0..PRUNES)
             .filter(|p| stands(self.condemned, store.condemned.standing, p))

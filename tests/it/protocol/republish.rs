@@ -53,9 +53,10 @@ impl Republisher {
             }
             (At::LookFirst, _) => {
                 let recorded = state.store.recorded();
-                let standing = state.store.commits_of(id, state.store.commits_present()).find(|commit| {
-                    state.store.passes(*commit, recorded, setup.look)
-                });
+                let standing = state
+                    .store
+                    .commits_of(id, state.store.commits_present())
+                    .find(|commit| state.store.passes(*commit, recorded, setup.look));
                 if standing.is_some() {
                     next.promise(id);
                     done("finds nothing recorded that is needed: undone", recorded, At::End, next);

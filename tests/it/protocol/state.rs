@@ -34,6 +34,8 @@ pub struct Setup {
     pub is_forgotten: bool,
     pub listing: Listing,
     pub look: Look,
+    pub reader: Reader,
+    pub numbering: Numbering,
     pub wrong: Option<Wrong>,
 }
 
@@ -46,6 +48,8 @@ impl Setup {
         is_forgotten: false,
         listing: Listing::AtOnce,
         look: Look::Exact,
+        reader: Reader::Whole,
+        numbering: Numbering::Next,
         wrong: None,
     };
 
@@ -80,6 +84,25 @@ pub enum Republish {
     Undo { id: u8 },
 }
 
+/// Which of a snapshot's commits a reader picks: the highest that …
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// … has everything it needs.
+    Whole,
+    /// … passes the look, and the highest of all if none passes.
+    Passing(Look),
+    /// … there is.
+    Highest,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// A writer's next attempt adds one, as a repack does.
+    Next,
+    /// A writer's next attempt is above everything that republishing the last could reach.
+    Leap,
+}
+
 /// How a listing of commits, or of garbage collection records, goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Listing {
@@ -102,7 +125,6 @@ pub enum Wrong {
     WithdrawSpared,
     OldCommitNotRoot,
     UndoWithoutLook,
-    RemoveMergedFirst,
 }
 
 /// Who takes a step.
@@ -157,7 +179,10 @@ impl State {
             let mut next = *self;
             next.forgettable &= !(1 << id);
             next.mark(id);
-            emit(Step { actor: Actor::Forget, what: "marks the snapshot of", which: Set::of(&[id as usize]) }, next);
+            emit(
+                Step { actor: Actor::Forget, what: "marks the snapshot of", which: Set::of(&[id as usize]) },
+                next,
+            );
         }
     }
 

@@ -33,7 +33,7 @@ pub fn republished_by(republisher: usize) -> usize {
 }
 
 pub fn is_commit(segment: usize) -> bool {
-    segment >= FIRST && segment % 2 == 0
+    segment >= FIRST && segment.is_multiple_of(2)
 }
 
 /// Among the commits.

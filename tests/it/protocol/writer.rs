@@ -1,7 +1,7 @@
 //! A writer: W1 to W4.
 
 use super::set::Set;
-use super::state::{Actor, Base, Emit, Listing, Plan, Setup, State, Step, Wrong};
+use super::state::{Actor, Base, Emit, Listing, Numbering, Plan, Setup, State, Step, Wrong};
 use super::store::{ATTEMPTS, Chunks, Commit, FIRST, SPARE, Segments, WRITERS, written_by};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
@@ -45,7 +45,7 @@ impl Writer {
                 }
             }
             At::Begin => {
-                next.begin_anew(n);
+                next.begin_anew(n, setup);
                 done("reads the records and prepares", Set::of(&[commit]), At::PutSegment, next);
             }
             At::PutSegment => {
@@ -111,24 +111,32 @@ impl State {
         if spare {
             needs |= Set::of(&[SPARE]);
         }
-        self.prepare_attempt(n, 0, needs, deps);
+        self.prepare_attempt(n, 0, 0, needs, deps);
     }
 
     /// W1 of the next attempt, which finds the homes changed since.
-    fn begin_anew(&mut self, n: usize) {
+    fn begin_anew(&mut self, n: usize, setup: &Setup) {
         let before = written_by(n, 0);
         let needs = self.store.needs(before + 1) - Set::of(&[before, before + 1]);
-        self.prepare_attempt(n, 1, needs, Set::EMPTY);
+        let supersession = if setup.numbering == Numbering::Leap { 16 } else { 1 };
+        self.prepare_attempt(n, 1, supersession, needs, Set::EMPTY);
     }
 
-    fn prepare_attempt(&mut self, n: usize, attempt: usize, known: Chunks, inherited: Segments) {
+    fn prepare_attempt(
+        &mut self,
+        n: usize,
+        attempt: usize,
+        supersession: u8,
+        known: Chunks,
+        inherited: Segments,
+    ) {
         let segment = written_by(n, attempt);
         let own = Set::of(&[segment, segment + 1]);
         let missing = known - self.store.contents_of(inherited);
         let (found, lacking) = self.store.locate(missing, self.store.usable());
         self.store.chunks[segment] = Set::of(&[segment]) | lacking;
         let deps = inherited | found | Set::of(&[segment]);
-        let record = Commit { deps, id: 1 + n as u8, supersession: attempt as u8 };
+        let record = Commit { deps, id: 1 + n as u8, supersession };
         self.store.prepare(segment + 1, record, known | own);
     }
 
