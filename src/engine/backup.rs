@@ -26,10 +26,10 @@ use crate::codec::{Chunker, Hash, SnapshotId};
 use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules};
 use crate::files::walk::Stat;
-use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
+use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, ShortHash, SnapshotRecord};
 use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::keys::random_bytes;
-use crate::repo::{Finished, RepoError, Repository, WriteTarget, WriterOptions};
+use crate::repo::{Committed, RepoError, Repository, WriteTarget, WriterOptions};
 use history::History;
 use homes::FoundHome;
 use scan::{Home, Scan, lock};
@@ -76,6 +76,8 @@ pub struct BackupOptions {
     pub never: Vec<PathBuf>,
 }
 
+/// How often a run begins anew because prunes condemn what it relies on.
+const ATTEMPTS: u32 = 16;
 /// A home that had fewer files is not called shrunk: too little to tell.
 const SHRINK_FILES: u64 = 8;
 
@@ -84,43 +86,52 @@ const SHRINK_FILES: u64 = 8;
 /// A home's failure is its own: it is noted, and the others go on. An error of the repository ends the
 /// run; what was written until then is used by the next one. The snapshot exists once its commit is
 /// in the store; then the garbage collection records are looked at again, so that no prune that ran
-/// meanwhile can have taken what the snapshot needs (docs/design.md, "Writers").
+/// meanwhile can have taken what the snapshot needs (docs/safety.md). If one may have, the run begins anew.
 pub fn backup(
     repository: &mut Repository,
     options: &BackupOptions,
     meter: &Meter,
 ) -> Result<BackupReport, BackupError> {
     texts::check(options)?;
-    match attempt(repository, options, meter) {
-        // The index named a tree that the repository lacks: nothing it says of these homes counts.
-        Err(BackupError::StaleIndex) => {
-            Seen::remove(repository.cache())?;
-            attempt(repository, options, meter)
+    let (mut again, mut has_mended) = (None, false);
+    for _ in 0..ATTEMPTS {
+        match attempt(repository, options, meter, again) {
+            Ok(Attempt::Unsafe(next)) => again = Some(next),
+            Ok(Attempt::Done(report)) => return Ok(*report),
+            // The index named a tree that the repository lacks: nothing it says of these homes counts.
+            Err(BackupError::StaleIndex) if !has_mended => {
+                Seen::remove(repository.cache())?;
+                has_mended = true;
+            }
+            Err(BackupError::Index(error) | BackupError::Repository(RepoError::Index(error)))
+                if error.is_damage() && !has_mended =>
+            {
+                Seen::remove(repository.cache())?;
+                repository.forget_index()?;
+                has_mended = true;
+            }
+            Err(error) => return Err(error),
         }
-        Err(BackupError::Index(error) | BackupError::Repository(RepoError::Index(error)))
-            if error.is_damage() =>
-        {
-            Seen::remove(repository.cache())?;
-            repository.forget_index()?;
-            attempt(repository, options, meter)
-        }
-        result => result,
     }
+    Err(BackupError::Outrun(ATTEMPTS))
 }
 
 fn attempt(
     repository: &mut Repository,
     options: &BackupOptions,
     meter: &Meter,
-) -> Result<BackupReport, BackupError> {
+    again: Option<Again>,
+) -> Result<Attempt, BackupError> {
     let started = Timestamp::now();
     let rules = Rules::new(&options.rules)?;
     let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
-    let gc_seen = refuse_unknown_maintenance(repository)?;
-    let segments = repository.segment_set()?;
-    let history = History::new(repository.snapshots()?, &options.source, started, &segments);
+    repository.require_known_gc()?;
+    let segments = repository.reliable_segments()?;
+    let mut history = History::new(repository.snapshots()?, &options.source, started, &segments);
     let seen = Seen::open(repository.cache())?;
+    trust_what_is_whole(repository, &mut history, &seen, &found, options)?;
+    let gc_seen = repository.gc().names().map(ToString::to_string).collect();
     let rows = Mutex::new(seen.writer()?);
 
     let (homes, unopened) = open_homes(found, options, &rules, &history, &seen, &rows)?;
@@ -164,13 +175,27 @@ fn attempt(
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
         report.finished = Timestamp::now();
-        return Ok(report);
+        return Ok(Attempt::Done(Box::new(report)));
     }
-    let is_news = options.always || history.newest().is_none() || records.iter().any(|r| history.is_news(r));
+    let is_news = options.always
+        || again.is_some()
+        || history.newest().is_none()
+        || records.iter().any(|r| history.is_news(r));
     if is_news {
-        let record = snapshot_record(options, started, records, &walked, &history, gc_seen);
-        let base = commit(repository, finished, record, &mut report)?;
-        remember(rows, &walked, |_| Some(base))?;
+        let record = snapshot_record(options, started, records, &walked, &history, gc_seen, again);
+        let committed = repository.commit(finished, record)?;
+        // What a prune condemned before this look must not be relied on; what it condemns later, it spares,
+        // since it lists the commits once more before it deletes anything.
+        let Committed { id, bytes_stored, objects, .. } = committed;
+        match repository.look(&committed.hash, &committed.deps) {
+            Ok(()) => {}
+            Err(RepoError::Condemned(_)) => {
+                return Ok(Attempt::Unsafe(Again { id, supersession: committed.supersession + 1 }));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        report.outcome = Outcome::Saved { id, bytes_stored, objects };
+        remember(rows, &walked, |_| Some(committed.hash))?;
         // The snapshot stands; an image that could not be published is published by a later run.
         report.index_problem = repository.publish_index_if_due().err();
     } else {
@@ -178,7 +203,7 @@ fn attempt(
         remember(rows, &walked, |user| history.latest(user).map(|s| s.hash))?;
     }
     report.finished = Timestamp::now();
-    Ok(report)
+    Ok(Attempt::Done(Box::new(report)))
 }
 
 /// What these homes held last time is the best guess of what is to come.
@@ -189,31 +214,41 @@ fn expect(meter: &Meter, homes: &OpenHomes, history: &History) {
     }
 }
 
-/// Writes the snapshot, looks at the garbage collection records again, and only then calls it safe.
-fn commit(
-    repository: &mut Repository,
-    finished: Finished,
-    record: SnapshotRecord,
-    report: &mut BackupReport,
-) -> Result<Hash, BackupError> {
-    let id = record.id;
-    let committed = repository.commit(finished, record)?;
-    refuse_unknown_maintenance(repository)?;
-    report.outcome = Outcome::Saved { id, bytes_stored: committed.bytes_stored, objects: committed.objects };
-    Ok(committed.hash)
+/// How a run over the homes ended.
+enum Attempt {
+    /// As it should.
+    Done(Box<BackupReport>),
+    /// A prune that ran meanwhile condemned what the snapshot relies on. Its commit is there, and another one of
+    /// the same snapshot has to take its place.
+    Unsafe(Again),
 }
 
-/// No program of this version collects garbage, so any record of it is of a newer one.
-///
-/// This is also why a chunk may count as stored that lies in a segment which only forgotten snapshots
-/// need: whoever takes such segments away first writes a record below `gc/` and then lists the commits.
-/// Either it sees this run's commit, with the segment among its `deps`, or this run sees the record
-/// when it looks again after the commit, and does not call the snapshot saved.
-fn refuse_unknown_maintenance(repository: &Repository) -> Result<Vec<String>, BackupError> {
-    match repository.gc_records()?.into_iter().next() {
-        Some(record) => Err(RepoError::Maintained(record).into()),
-        None => Ok(Vec::new()),
+/// Which commit of which snapshot comes next.
+#[derive(Debug, Clone, Copy)]
+struct Again {
+    id: SnapshotId,
+    supersession: u32,
+}
+
+/// Finds out which earlier snapshots may be built upon although some of their deps are gone, or are on their
+/// way out: usually because a prune found that nothing needs these.
+fn trust_what_is_whole(
+    repository: &mut Repository,
+    history: &mut History,
+    seen: &Seen,
+    found: &[FoundHome],
+    options: &BackupOptions,
+) -> Result<(), BackupError> {
+    let mut bases = HashSet::new();
+    for home in found {
+        bases.extend(seen.home(&options.source, &home.user)?.map(|(_, base)| base));
     }
+    for snapshot in history.doubtful(found.iter().map(|home| &home.user[..]), &bases) {
+        if let Some(deps) = repository.sound_deps(&snapshot)? {
+            history.trust(snapshot.hash, deps);
+        }
+    }
+    Ok(())
 }
 
 /// Where private copies are made: in the cache, which belongs to whoever runs this.
@@ -393,18 +428,17 @@ fn snapshot_record(
     walked: &[Arc<Home>],
     history: &History,
     gc_seen: Vec<String>,
+    again: Option<Again>,
 ) -> SnapshotRecord {
     let parents: HashSet<Hash> =
         walked.iter().flat_map(|home| [home.seen_base, home.previous_base]).flatten().collect();
-    let mut deps: HashSet<[u8; 8]> = parents.iter().map(Hash::short).collect();
-    for snapshot in history.committed_as(&parents) {
-        deps.extend(&snapshot.record.deps);
-    }
+    let deps: HashSet<ShortHash> =
+        history.committed_as(&parents).flat_map(|snapshot| history.deps_of(snapshot)).collect();
     let mut parents: Vec<_> = parents.into_iter().collect();
     parents.sort();
     SnapshotRecord {
-        id: SnapshotId(random_bytes().unwrap_or_else(|_| fallback_id(started))),
-        supersession: 0,
+        id: again.map_or_else(|| new_id(started), |again| again.id),
+        supersession: again.map_or(0, |again| again.supersession),
         time_ms: started.as_millisecond(),
         finished_ms: Timestamp::now().as_millisecond(),
         source: options.source.clone(),
@@ -420,11 +454,11 @@ fn snapshot_record(
 }
 
 /// An id need not be secret, only its own.
-fn fallback_id(started: Timestamp) -> [u8; 16] {
-    let mut id = [0; 16];
-    let hash = Hash::of(format!("{} {}", started, std::process::id()).as_bytes());
-    id.copy_from_slice(&hash.as_bytes()[..16]);
-    id
+fn new_id(started: Timestamp) -> SnapshotId {
+    SnapshotId(random_bytes().unwrap_or_else(|_| {
+        let hash = Hash::of(format!("{} {}", started, std::process::id()).as_bytes());
+        *hash.as_bytes().first_chunk().expect("a hash is longer")
+    }))
 }
 
 /// Keeps what was seen, now that the snapshot `base` has all of it.

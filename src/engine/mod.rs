@@ -13,10 +13,11 @@ pub mod lookup;
 pub mod ls;
 mod meter;
 mod problem;
+pub mod prune;
 pub mod restore;
 pub mod select;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tree_walk;
 
 pub use browse_error::BrowseError;

@@ -4,6 +4,7 @@
 use minicbor::{Decoder, Encoder};
 
 use super::cbor::{self, Cbor, FormatError, INFALLIBLE};
+use super::gc::ShortHash;
 use super::hints::{self, Bounds, Hint};
 use super::tree::Entry;
 use crate::codec::{Hash, SnapshotId};
@@ -77,7 +78,7 @@ pub struct SnapshotRecord {
     /// The gc records the run had seen when it committed.
     pub gc_seen: Vec<String>,
     /// Leading bytes of the hash of every segment needed, inherited ones included; sorted.
-    pub deps: Vec<[u8; 8]>,
+    pub deps: Vec<ShortHash>,
     /// What later programs add and others may ignore; ascending keys.
     pub hints: Vec<Hint>,
 }
@@ -120,6 +121,11 @@ fn read_texts(from: &mut Decoder<'_>, max: usize) -> Result<Vec<String>, minicbo
     cbor::items(from, count, read_text)
 }
 
+pub(super) fn deps(to: &mut Encoder<Vec<u8>>, deps: &[ShortHash]) {
+    to.bytes_len(8 * deps.len() as u64).expect(INFALLIBLE);
+    to.writer_mut().extend(deps.iter().flatten());
+}
+
 fn read_parents(from: &mut Decoder<'_>) -> Result<Vec<Hash>, minicbor::decode::Error> {
     match from.bytes()?.as_chunks() {
         (parents, []) => Ok(parents.iter().copied().map(Hash).collect()),
@@ -127,7 +133,7 @@ fn read_parents(from: &mut Decoder<'_>) -> Result<Vec<Hash>, minicbor::decode::E
     }
 }
 
-fn read_deps(from: &mut Decoder<'_>) -> Result<Vec<[u8; 8]>, minicbor::decode::Error> {
+pub(super) fn read_deps(from: &mut Decoder<'_>) -> Result<Vec<ShortHash>, minicbor::decode::Error> {
     match from.bytes()?.as_chunks() {
         (deps, []) if deps.is_sorted_by(|a, b| a < b) => Ok(deps.to_vec()),
         _ => Err(cbor::message("deps of odd length or out of order")),
@@ -174,8 +180,7 @@ impl Cbor for SnapshotRecord {
             to.writer_mut().extend_from_slice(parent.as_bytes());
         }
         strings(to, &self.gc_seen);
-        to.bytes_len(8 * self.deps.len() as u64).expect(INFALLIBLE);
-        to.writer_mut().extend(self.deps.iter().flatten());
+        deps(to, &self.deps);
         to.map(self.hints.len() as u64).expect(INFALLIBLE);
         hints::encode(&self.hints, to);
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::gc::GcKind;
 use crate::codec::{Hash, SnapshotId};
 
 /// A name in the store: components of `[a-z0-9.-]` joined by `/`, none of them `.` or `..`.
@@ -20,6 +21,11 @@ pub struct ParseNameError(pub String);
 impl ObjectName {
     /// Where marks on forgotten snapshots are.
     pub const FORGOTTEN: &'static str = "forgotten/";
+
+    /// Where records of garbage collection are.
+    pub const GC: &'static str = "gc/";
+    /// Where bulk segments are.
+    pub const SEGMENTS: &'static str = "segments/";
 
     /// The repository's descriptor.
     pub fn descriptor() -> Self {
@@ -40,6 +46,30 @@ impl ObjectName {
     /// A published index image, sorted by time.
     pub fn index(time: Timestamp, hash: &Hash) -> Self {
         Self(format!("index/{}-{hash}", compact(time)))
+    }
+
+    /// The mark that hides a snapshot.
+    pub fn forgotten(snapshot: SnapshotId) -> Self {
+        Self(format!("{}{snapshot}", Self::FORGOTTEN))
+    }
+
+    /// A record of garbage collection, sorted by what it says and then by time.
+    pub fn gc(kind: GcKind, time: Timestamp, hash: &Hash) -> Self {
+        let kind = match kind {
+            GcKind::Condemned => "condemned",
+            GcKind::Deleted => "deleted",
+        };
+        Self(format!("{}{kind}-{}-{hash}", Self::GC, compact(time)))
+    }
+
+    /// What a record of garbage collection says of its segments; none for other names, and for records of
+    /// kinds that this program does not know.
+    pub fn gc_kind(&self) -> Option<GcKind> {
+        match self.0.strip_prefix(Self::GC)?.split('-').next()? {
+            "condemned" => Some(GcKind::Condemned),
+            "deleted" => Some(GcKind::Deleted),
+            _ => None,
+        }
     }
 
     /// The snapshot that a mark hides: its id follows [`ObjectName::FORGOTTEN`], and behind a `-`

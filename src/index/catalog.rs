@@ -1,5 +1,9 @@
 //! What the repository holds: segments, their blocks, where each chunk lies, and the snapshots.
 
+mod gc;
+mod scan;
+
+use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::{OptionalExtension, Row, params};
@@ -9,7 +13,7 @@ use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName, SegmentKind, Toc};
 
 const SCHEMA: Schema = Schema {
-    version: 2,
+    version: 3,
     sql: "
         CREATE TABLE segments (
             segment INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
@@ -28,6 +32,8 @@ const SCHEMA: Schema = Schema {
         CREATE TABLE snapshots (
             hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
         ) WITHOUT ROWID;
+        CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE image (segments INTEGER NOT NULL);
         INSERT INTO image VALUES (0);
         CREATE TABLE verified (at_s INTEGER NOT NULL);
@@ -135,6 +141,31 @@ impl Catalog {
                 .prepare_cached("SELECT segment, block, start, length FROM chunks WHERE id = ?1 LIMIT 1")?
                 .query_row([&id.0[..]], location)
                 .optional()
+        };
+        query().map_err(|e| self.0.error(e))
+    }
+
+    /// Where a chunk lies outside of the segments in `avoid`; any of the places if there are several.
+    pub fn locate_outside(
+        &self,
+        id: &ChunkId,
+        avoid: &HashSet<SegmentRow>,
+    ) -> Result<Option<Location>, IndexError> {
+        if avoid.is_empty() {
+            return self.locate(id);
+        }
+        let query = || -> rusqlite::Result<Option<Location>> {
+            let mut query = self
+                .0
+                .connection
+                .prepare_cached("SELECT segment, block, start, length FROM chunks WHERE id = ?1")?;
+            for found in query.query_map([&id.0[..]], location)? {
+                let found = found?;
+                if !avoid.contains(&found.segment) {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
         };
         query().map_err(|e| self.0.error(e))
     }
@@ -313,6 +344,11 @@ impl CatalogWriter {
         &self.0
     }
 
+    fn execute(&mut self, sql: &str, parameters: impl rusqlite::Params) -> Result<(), IndexError> {
+        let database = &self.0.0;
+        database.connection.execute(sql, parameters).map(drop).map_err(|e| database.error(e))
+    }
+
     /// Forgets everything, and begins with a new database.
     pub fn reset(&mut self) -> Result<(), IndexError> {
         self.0.0.recreate(&SCHEMA)
@@ -340,51 +376,48 @@ impl CatalogWriter {
 
     /// Adds a snapshot whose commit segment was added.
     pub fn add_snapshot(&mut self, name: &ObjectName, hash: &Hash, record: &[u8]) -> Result<(), IndexError> {
-        let database = &self.0.0;
-        database
-            .connection
-            .execute(
-                "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3)",
-                params![&hash.0[..], name.as_str(), record],
-            )
-            .map(drop)
-            .map_err(|e| database.error(e))
+        let sql = "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3)";
+        self.execute(sql, params![&hash.0[..], name.as_str(), record])
     }
 
     /// Notes that all segments were looked for in the store.
     pub fn set_verified_s(&mut self, at_s: i64) -> Result<(), IndexError> {
-        let database = &self.0.0;
-        let updated = database.connection.execute("UPDATE verified SET at_s = ?1", [at_s]);
-        updated.map(drop).map_err(|e| database.error(e))
+        self.execute("UPDATE verified SET at_s = ?1", [at_s])
     }
 
     /// Notes how many segments a published image knows.
     pub fn set_image_segments(&mut self, segments: u64) -> Result<(), IndexError> {
-        let database = &self.0.0;
-        let updated = database.connection.execute("UPDATE image SET segments = ?1", [segments as i64]);
-        updated.map(drop).map_err(|e| database.error(e))
+        self.execute("UPDATE image SET segments = ?1", [segments as i64])
     }
 
     /// Forgets a commit that is gone from the store.
     pub fn remove_snapshot(&mut self, hash: &Hash) -> Result<(), IndexError> {
-        let database = &self.0.0;
-        let removed = database.connection.execute("DELETE FROM snapshots WHERE hash = ?1", [&hash.0[..]]);
-        removed.map(drop).map_err(|e| database.error(e))
+        self.execute("DELETE FROM exact_deps WHERE hash = ?1", [&hash.0[..]])?;
+        self.execute("DELETE FROM snapshots WHERE hash = ?1", [&hash.0[..]])
     }
 
-    /// Forgets a segment that is gone from the store, with everything in it.
-    pub fn remove_segment(&mut self, row: SegmentRow) -> Result<(), IndexError> {
-        let path = self.0.0.path.clone();
-        let error = |source| IndexError::Sqlite { path: path.clone(), source };
-        let transaction = self.0.0.connection.transaction().map_err(error)?;
-        for sql in [
-            "DELETE FROM chunks WHERE segment = ?1",
-            "DELETE FROM blocks WHERE segment = ?1",
-            "DELETE FROM segments WHERE segment = ?1",
-        ] {
-            transaction.execute(sql, [row.0]).map_err(error)?;
+    /// Forgets segments that are gone from the store, with everything in them. Chunks are sorted by id, so
+    /// this reads all of them, once.
+    pub fn remove_segments(&mut self, rows: &[SegmentRow]) -> Result<(), IndexError> {
+        if rows.is_empty() {
+            return Ok(());
         }
-        transaction.commit().map_err(error)
+        let path = self.0.0.path.clone();
+        let mut remove = || -> rusqlite::Result<()> {
+            let transaction = self.0.0.connection.transaction()?;
+            transaction.execute_batch(
+                "CREATE TEMP TABLE IF NOT EXISTS gone (segment INTEGER PRIMARY KEY); DELETE FROM gone;",
+            )?;
+            for row in rows {
+                transaction.execute("INSERT OR IGNORE INTO gone VALUES (?1)", [row.0])?;
+            }
+            for table in ["chunks", "blocks", "segments"] {
+                let sql = format!("DELETE FROM {table} WHERE segment IN (SELECT segment FROM gone)");
+                transaction.execute(&sql, [])?;
+            }
+            transaction.commit()
+        };
+        remove().map_err(|source| IndexError::Sqlite { path, source })
     }
 }
 
@@ -400,6 +433,7 @@ fn insert_segment(
         SegmentKind::Bulk => 1,
         SegmentKind::Commit => 2,
         SegmentKind::Index => 3,
+        SegmentKind::Collection => 4,
     };
     let row: i64 = transaction.query_row(
         "INSERT INTO segments (hash, name, length, kind, header) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING segment",

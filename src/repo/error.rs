@@ -1,7 +1,7 @@
 //! What can go wrong with a repository, by what a caller or a person does about it.
 
 use crate::codec::{ChunkId, CompressError, Hash};
-use crate::format::{FormatError, ObjectName, SegmentError, Slot};
+use crate::format::{CommitName, FormatError, ObjectName, SegmentError, Slot};
 use crate::index::IndexError;
 use crate::keys::KeyError;
 use crate::store::StoreError;
@@ -59,6 +59,9 @@ pub enum RepoError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An object that was there is not, or not all of it.
+    #[error("{0} is gone from the store, or cut short")]
+    Lost(ObjectName),
     /// A chunk is in no segment.
     #[error("chunk {} is in no segment of the repository: data is missing", &.0.to_hex()[..16])]
     MissingChunk(ChunkId),
@@ -70,11 +73,17 @@ pub enum RepoError {
     /// A tree or content list is not what the one that names it says.
     #[error("tree {} contradicts the one that names it", &.0.to_hex()[..16])]
     MalformedTree(ChunkId),
+    /// Another program wrote into the local index between two looks that have to agree.
+    #[error("the local index changed while it was read; run this again")]
+    IndexChanged,
     /// A newer program maintains the repository in ways this one does not understand.
     #[error(
         "the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep"
     )]
     Maintained(ObjectName),
+    /// A prune that ran meanwhile condemned what a new snapshot relies on.
+    #[error("{0} condemns segments that the new snapshot relies on; run it again")]
+    Condemned(ObjectName),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,11 +102,27 @@ pub enum RepoError {
 }
 
 impl RepoError {
+    /// Whether a commit is at fault, so that it is unknown what it needs.
+    pub fn is_of_commit(&self) -> bool {
+        let name = match self {
+            Self::Segment { name, .. } | Self::Damaged { name, .. } => name.as_str(),
+            Self::Format { name, .. } => name,
+            Self::Store(StoreError::NotFound { name } | StoreError::Short { name, .. }) => name.as_str(),
+            _ => return false,
+        };
+        name.starts_with(CommitName::PREFIX)
+    }
+
+    /// Whether an object was not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Store(StoreError::NotFound { .. }))
+    }
+
     /// Whether some objects are at fault, so that what does not need them can go on. A store that does
     /// not answer is no damage.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Segment { .. } | Self::Damaged { .. } | Self::Format { .. } => true,
+            Self::Segment { .. } | Self::Damaged { .. } | Self::Format { .. } | Self::Lost(_) => true,
             Self::MissingChunk(_) | Self::MalformedTree(_) => true,
             Self::Store(error) => matches!(error, StoreError::NotFound { .. } | StoreError::Short { .. }),
             _ => false,

@@ -71,6 +71,17 @@ impl Repository {
         Ok(())
     }
 
+    /// Removes images of which a newer one is there; says how many objects that were.
+    pub fn remove_old_images(&mut self) -> Result<usize, RepoError> {
+        let mut images = images(self.store.as_ref())?;
+        images.pop_last();
+        let old: Vec<Part> = images.into_values().flatten().collect();
+        for part in &old {
+            self.store.delete(&part.name)?;
+        }
+        Ok(old.len())
+    }
+
     fn image_record(&self, part: &Part) -> Result<ImageRecord, RepoError> {
         let (_, toc) = self.read_toc(&part.name, part.length)?;
         let record = toc.record.unwrap_or_default();

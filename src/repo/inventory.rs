@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{RepoError, Repository};
 use crate::codec::{Hash, Opener, RepositoryKeys, SnapshotId};
-use crate::format::{CommitName, Header, ObjectName, SegmentKind, SnapshotRecord, Toc, Trailer};
+use crate::format::{CommitName, Header, ObjectName, SegmentKind, ShortHash, SnapshotRecord, Toc, Trailer};
+use crate::index::StoredSnapshot;
 use crate::store::Store;
 
 /// Every so often, all known segments are looked for in the store's listing, whatever the index says.
@@ -59,6 +60,12 @@ impl Repository {
         }
     }
 
+    /// Like [`Repository::sync`], and looks for every known segment in the store, whenever that was done last.
+    pub fn sync_all(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
+        self.is_unverified = true;
+        self.sync(progress)
+    }
+
     /// Drops what the local index knows of the store; [`Repository::sync`] finds it out again.
     pub fn forget_index(&mut self) -> Result<(), RepoError> {
         Ok(self.catalog.reset()?)
@@ -66,6 +73,7 @@ impl Repository {
 
     fn try_sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         let mut report = SyncReport::default();
+        self.sync_gc()?;
         let listed = self.listed_commits()?;
         self.forgotten = self.listed_forgotten()?;
         let known: HashMap<Hash, ObjectName> =
@@ -91,7 +99,7 @@ impl Repository {
         }
         let now_s = Timestamp::now().as_second();
         let is_due = !(0..VERIFY_S).contains(&(now_s - self.catalog().verified_s()?));
-        let must_verify = !gone.is_empty() || is_due || std::mem::take(&mut self.is_adopted);
+        let must_verify = !gone.is_empty() || is_due || std::mem::take(&mut self.is_unverified);
         if must_verify || !deps.is_empty() {
             self.sync_segments(&deps, must_verify, &mut report, progress)?;
         }
@@ -101,9 +109,10 @@ impl Repository {
         Ok(report)
     }
 
-    /// Leading bytes of the hash of every segment that is known to be in the store.
-    pub fn segment_set(&self) -> Result<HashSet<[u8; 8]>, RepoError> {
-        Ok(self.catalog().segments()?.iter().map(|s| s.hash.short()).collect())
+    /// Leading bytes of the hash of every segment that is known to be in the store, and not condemned.
+    pub fn reliable_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
+        let segments = self.catalog().segments()?;
+        Ok(segments.iter().map(|s| s.hash.short()).filter(|short| !self.gc.holds(short)).collect())
     }
 
     /// Every commit object in the store.
@@ -145,9 +154,11 @@ impl Repository {
             .map(|(name, length)| (name.as_str(), length))
             .collect();
         // What is gone or cut short is not relied on, and what needs it is stored again by the next backup.
-        for segment in known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)) {
-            self.catalog.remove_segment(segment.row)?;
-            report.damaged.push(damaged(&segment.name, "it is gone from the store, or cut short"));
+        let lost: Vec<_> = known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)).collect();
+        self.catalog.remove_segments(&lost.iter().map(|s| s.row).collect::<Vec<_>>())?;
+        // What a prune deleted is no loss: nothing needs it.
+        for segment in lost.iter().filter(|s| !self.gc.holds(&s.hash.short())) {
+            report.damaged.push(RepoError::Lost(segment.name.clone()));
         }
         let known: HashSet<&str> = known.iter().map(|s| s.name.as_str()).collect();
         let new: Vec<_> = listed.iter().filter(|l| !known.contains(l.name.as_str())).collect();
@@ -193,37 +204,87 @@ impl Repository {
         open_toc(self.store.as_ref(), &self.keys, name, length).map(|(header, _, toc)| (header, toc))
     }
 
-    /// Every snapshot that is known, oldest first; of a superseded one only the newest form. Those
+    /// Every snapshot that is known, oldest first; of a superseded one only the newest form that is safe. Those
     /// that were marked as forgotten at the last [`Repository::sync`] are left out. Their commits stay
     /// in the index, and what lies in them can be read, but nothing new may rest on one: whoever
     /// forgets a snapshot may remove what only it needs.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, RepoError> {
-        let mut newest: HashMap<SnapshotId, Snapshot> = HashMap::new();
-        for stored in self.catalog().snapshots()? {
-            let record = read_record(&stored.name, &stored.record)?;
-            if self.forgotten.contains(&record.id) {
-                continue;
-            }
-            let snapshot = Snapshot { name: stored.name, hash: stored.hash, record };
-            match newest.get(&snapshot.record.id) {
-                Some(other) if other.record.supersession >= snapshot.record.supersession => {}
-                _ => drop(newest.insert(snapshot.record.id, snapshot)),
-            }
+        let mut by_id: HashMap<SnapshotId, Vec<Snapshot>> = HashMap::new();
+        for commit in self.commits()?.into_iter().filter(|c| !self.forgotten.contains(&c.record.id)) {
+            by_id.entry(commit.record.id).or_default().push(commit);
         }
-        let mut snapshots: Vec<_> = newest.into_values().collect();
+        let mut snapshots: Vec<_> =
+            by_id.into_values().filter_map(|commits| self.newest_safe(commits)).collect();
         snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
         Ok(snapshots)
+    }
+
+    /// Of the commits of one snapshot the newest that is safe; the newest, if none is known to be.
+    fn newest_safe(&self, mut commits: Vec<Snapshot>) -> Option<Snapshot> {
+        commits.sort_by_key(|c| std::cmp::Reverse((c.record.supersession, c.hash)));
+        let safe = match commits.len() {
+            0 | 1 => 0,
+            _ => commits.iter().position(|c| self.gc().pass(&c.hash, &c.record)).unwrap_or(0),
+        };
+        (!commits.is_empty()).then(|| commits.swap_remove(safe))
+    }
+
+    /// Every commit that is known: those of forgotten snapshots too, and those that were superseded.
+    pub fn commits(&self) -> Result<Vec<Snapshot>, RepoError> {
+        let read = |stored: StoredSnapshot| {
+            let record = read_record(&stored.name, &stored.record)?;
+            Ok(Snapshot { name: stored.name, hash: stored.hash, record })
+        };
+        self.catalog().snapshots()?.into_iter().map(read).collect()
+    }
+
+    /// Whether a mark hides a snapshot, as of the last [`Repository::sync`].
+    pub fn is_forgotten(&self, id: &SnapshotId) -> bool {
+        self.forgotten.contains(id)
+    }
+
+    /// Hides snapshots, all their commits. Interrupted, it has hidden some of them.
+    pub fn forget(&mut self, ids: &[SnapshotId]) -> Result<(), RepoError> {
+        for id in ids {
+            self.store.put(&ObjectName::forgotten(*id), b"")?;
+            self.forgotten.insert(*id);
+        }
+        Ok(())
+    }
+
+    /// Removes every mark that hides a snapshot.
+    pub fn remove_marks(&mut self, id: &SnapshotId) -> Result<usize, RepoError> {
+        let marks = self.store.list(ObjectName::FORGOTTEN)?;
+        let mut removed = 0;
+        for mark in marks.iter().filter(|mark| mark.name.forgotten_snapshot() == Some(*id)) {
+            self.store.delete(&mark.name)?;
+            removed += 1;
+        }
+        self.forgotten.remove(id);
+        Ok(removed)
+    }
+
+    /// Removes the marks of snapshots of which no commit is left.
+    pub fn remove_marks_without_commits(&mut self) -> Result<usize, RepoError> {
+        // Marks first: the commits listed afterwards are all that a mark among these can be meant for.
+        let marks = self.store.list(ObjectName::FORGOTTEN)?;
+        let listed = self.store.list(CommitName::PREFIX)?;
+        let commits = listed.iter().filter_map(|listed| CommitName::parse(&listed.name).ok());
+        let present: HashSet<SnapshotId> = commits.map(|name| name.id).collect();
+        let mut removed = 0;
+        for mark in marks {
+            if mark.name.forgotten_snapshot().is_some_and(|id| !present.contains(&id)) {
+                self.store.delete(&mark.name)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Whether the store has a commit, as of the last [`Repository::sync`]; a forgotten snapshot's too.
     /// What may be built upon is only what [`Repository::snapshots`] returns.
     pub fn has_commit(&self, hash: &Hash) -> Result<bool, RepoError> {
         Ok(self.catalog().has_snapshot(hash)?)
-    }
-
-    /// Names of the garbage collection records in the store.
-    pub fn gc_records(&self) -> Result<Vec<ObjectName>, RepoError> {
-        Ok(self.store.list("gc/")?.into_iter().map(|l| l.name).collect())
     }
 }
 
@@ -264,12 +325,12 @@ fn read_record(name: &ObjectName, bytes: &[u8]) -> Result<SnapshotRecord, RepoEr
     SnapshotRecord::from_bytes(bytes).map_err(|source| RepoError::Format { name: name.to_string(), source })
 }
 
-fn damaged(name: &ObjectName, reason: &str) -> RepoError {
+pub(super) fn damaged(name: &ObjectName, reason: &str) -> RepoError {
     RepoError::Damaged { name: name.clone(), reason: reason.into() }
 }
 
 /// A damaged object is reported and others go on; a store that does not answer ends the run.
-fn damage(error: RepoError) -> Result<RepoError, RepoError> {
+pub(super) fn damage(error: RepoError) -> Result<RepoError, RepoError> {
     if error.is_damage() { Ok(error) } else { Err(error) }
 }
 

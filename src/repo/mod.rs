@@ -2,9 +2,12 @@
 //! Knows how objects are found, trusted, read and written; not what a home is.
 
 mod error;
+mod gc;
 mod image;
 mod inventory;
+mod reach;
 mod reader;
+mod republish;
 mod writer;
 
 use std::collections::HashSet;
@@ -14,7 +17,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use error::RepoError;
+pub use gc::GcRecords;
 pub use inventory::{Snapshot, SyncReport};
+pub use reach::{ExactDeps, Reached, SegmentUsage};
 pub use reader::{Reader, Readers};
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
 
@@ -32,10 +37,13 @@ pub struct Repository {
     descriptor: Descriptor,
     cache: PathBuf,
     catalog: CatalogWriter,
-    /// The index began as an image that others made: what it says is there has to be looked for once.
-    is_adopted: bool,
+    /// What the index says is in the store has to be looked for, because it began as an image that others made, or
+    /// because someone wants to be sure.
+    is_unverified: bool,
     /// Snapshots that are marked as forgotten, as of the last [`Repository::sync`].
     forgotten: HashSet<SnapshotId>,
+    /// The records of garbage collection, as of the last [`Repository::sync`].
+    gc: GcRecords,
 }
 
 /// What is decided when a repository is created.
@@ -115,10 +123,11 @@ impl Repository {
     ) -> Result<Self, RepoError> {
         let folder: String = descriptor.repository_id.iter().map(|b| format!("{b:02x}")).collect();
         let cache = cache.join(folder);
-        let is_adopted = image::adopt_image(store.as_ref(), &keys, &cache);
+        let is_unverified = image::adopt_image(store.as_ref(), &keys, &cache);
         let catalog = CatalogWriter::new(Catalog::open(&cache)?);
         let (keys, forgotten) = (Arc::new(keys), HashSet::new());
-        Ok(Self { store, master, keys, descriptor, cache, catalog, is_adopted, forgotten })
+        let gc = GcRecords::default();
+        Ok(Self { store, master, keys, descriptor, cache, catalog, is_unverified, forgotten, gc })
     }
 
     /// The repository's parameters.

@@ -1,13 +1,19 @@
-//! Reads chunks and trees, and believes none of them before its id is checked.
-//! Keeps the blocks it unpacked last; one reader per thread.
+//! Reads chunks and trees, and believes none of them before its id is checked. A chunk that lies in several
+//! segments is read from any that gives it. Keeps the blocks it unpacked last; one reader per thread.
 
-use std::collections::{HashMap, VecDeque};
+mod block_cache;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(super) use block_cache::{BlockCache, BlockKey};
+
 use super::RepoError;
 use crate::codec::{ChunkId, Decompressor, Opener, RepositoryKeys};
-use crate::format::{Content, ContentList, Entry, Extent, Page, TocBlock, TreeObject};
+use crate::format::{BlockKind, Content, ContentList, Entry, Extent, Page, TocBlock, TreeObject};
 use crate::index::{BlockRow, Catalog, KnownSegment, Location, SegmentRow};
 use crate::store::Store;
 
@@ -57,7 +63,7 @@ impl Reader {
         catalog: Catalog,
     ) -> Result<Self, RepoError> {
         let unpack = Decompressor::new()?;
-        Ok(Self { store, keys, catalog, segments: HashMap::new(), cache: BlockCache::default(), unpack })
+        Ok(Self { store, keys, catalog, segments: HashMap::new(), cache: BlockCache::new(CACHE_LEN), unpack })
     }
 
     /// What is known of the repository.
@@ -72,12 +78,10 @@ impl Reader {
         length: u64,
         use_bytes: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, RepoError> {
-        let (location, block) = self.find(id)?;
-        match slice(&block, &location) {
-            Some(bytes) if bytes.len() as u64 == length && self.keys.chunk_id(bytes) == *id => {
-                Ok(use_bytes(bytes))
-            }
-            _ => Err(self.wrong_bytes(location.segment)),
+        let found = self.find(BlockKind::Data, id)?;
+        match found.bytes() {
+            bytes if bytes.len() as u64 == length => Ok(use_bytes(bytes)),
+            _ => Err(self.wrong_bytes(found.location.segment)),
         }
     }
 
@@ -88,11 +92,7 @@ impl Reader {
 
     /// A chunk of file data, appended to `to`.
     pub fn data(&mut self, id: &ChunkId, to: &mut Vec<u8>) -> Result<(), RepoError> {
-        let (location, block) = self.find(id)?;
-        match slice(&block, &location) {
-            Some(bytes) if self.keys.chunk_id(bytes) == *id => to.extend_from_slice(bytes),
-            _ => return Err(self.wrong_bytes(location.segment)),
-        }
+        to.extend_from_slice(self.find(BlockKind::Data, id)?.bytes());
         Ok(())
     }
 
@@ -103,9 +103,7 @@ impl Reader {
 
     /// A directory's page or index of pages.
     pub fn tree(&mut self, id: &ChunkId) -> Result<TreeObject, RepoError> {
-        let (location, block) = self.tree_bytes(id)?;
-        let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
-        TreeObject::from_bytes(bytes)
+        TreeObject::from_bytes(self.find(BlockKind::Tree, id)?.bytes())
             .map_err(|source| RepoError::Format { name: format!("tree {id}"), source })
     }
 
@@ -165,25 +163,37 @@ impl Reader {
     }
 
     fn list(&mut self, id: &ChunkId) -> Result<Content, RepoError> {
-        let (location, block) = self.tree_bytes(id)?;
-        let bytes = slice(&block, &location).ok_or(RepoError::MissingChunk(*id))?;
-        let list = ContentList::from_bytes(bytes);
+        let list = ContentList::from_bytes(self.find(BlockKind::Tree, id)?.bytes());
         list.map(|l| l.0).map_err(|source| RepoError::Format { name: format!("content list {id}"), source })
     }
 
-    /// Verified bytes of a tree object: where they are in which block.
-    fn tree_bytes(&mut self, id: &ChunkId) -> Result<(Location, Arc<Vec<u8>>), RepoError> {
-        let (location, block) = self.find(id)?;
+    /// A chunk, verified, from the first of its places that gives it. If none does, what was wrong with
+    /// the first place is the error.
+    pub(super) fn find(&mut self, kind: BlockKind, id: &ChunkId) -> Result<Found, RepoError> {
+        let first = self.catalog.locate(id)?.ok_or(RepoError::MissingChunk(*id))?;
+        let error = match self.find_at(kind, id, first) {
+            Err(error) if error.is_damage() || matches!(error, RepoError::Store(_)) => error,
+            result => return result,
+        };
+        let places = self.catalog.locate_all(id)?;
+        let mut others = places.into_iter().filter(|place| *place != first);
+        others.find_map(|place| self.find_at(kind, id, place).ok()).ok_or(error)
+    }
+
+    fn find_at(&mut self, kind: BlockKind, id: &ChunkId, location: Location) -> Result<Found, RepoError> {
+        let block = self.block(location.segment, location.block)?;
         match slice(&block, &location) {
-            Some(bytes) if self.keys.tree_id(bytes) == *id => Ok((location, block)),
+            Some(bytes) if self.id_of(kind, bytes) == *id => Ok(Found { location, block }),
             _ => Err(self.wrong_bytes(location.segment)),
         }
     }
 
-    fn find(&mut self, id: &ChunkId) -> Result<(Location, Arc<Vec<u8>>), RepoError> {
-        let location = self.catalog.locate(id)?.ok_or(RepoError::MissingChunk(*id))?;
-        let block = self.block(location.segment, location.block)?;
-        Ok((location, block))
+    /// The id that a chunk of these bytes has.
+    pub(super) fn id_of(&self, kind: BlockKind, bytes: &[u8]) -> ChunkId {
+        match kind {
+            BlockKind::Data => self.keys.chunk_id(bytes),
+            BlockKind::Tree => self.keys.tree_id(bytes),
+        }
     }
 
     /// An unpacked block, authentic but with its chunks not yet checked.
@@ -236,31 +246,20 @@ fn is_next_page(page: &Page, entries: u64, last: &[u8]) -> bool {
     page.entries.len() as u64 == entries && page.entries.first().is_some_and(|first| *first.name > *last)
 }
 
+/// A chunk that was verified where it lies.
+pub(super) struct Found {
+    location: Location,
+    block: Arc<Vec<u8>>,
+}
+
+impl Found {
+    /// The chunk.
+    pub(super) fn bytes(&self) -> &[u8] {
+        slice(&self.block, &self.location).expect("it was verified there")
+    }
+}
+
 /// Where `location` lies in its block; none when the index says nonsense.
-fn slice<'b>(block: &'b [u8], location: &Location) -> Option<&'b [u8]> {
+pub(super) fn slice<'b>(block: &'b [u8], location: &Location) -> Option<&'b [u8]> {
     block.get(location.start as usize..)?.get(..location.length as usize)
-}
-
-/// The blocks unpacked last, up to [`CACHE_LEN`] bytes; the oldest goes first.
-#[derive(Default)]
-struct BlockCache {
-    blocks: HashMap<(SegmentRow, u32), Arc<Vec<u8>>>,
-    order: VecDeque<(SegmentRow, u32)>,
-    length: usize,
-}
-
-impl BlockCache {
-    fn get(&self, key: (SegmentRow, u32)) -> Option<Arc<Vec<u8>>> {
-        self.blocks.get(&key).map(Arc::clone)
-    }
-
-    fn insert(&mut self, key: (SegmentRow, u32), bytes: Arc<Vec<u8>>) {
-        self.length += bytes.len();
-        self.order.push_back(key);
-        self.blocks.insert(key, bytes);
-        while self.length > CACHE_LEN && self.order.len() > 1 {
-            let oldest = self.order.pop_front().expect("more than one");
-            self.length -= self.blocks.remove(&oldest).map_or(0, |b| b.len());
-        }
-    }
 }

@@ -21,9 +21,10 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{RepoError, Repository};
-use crate::codec::{ChunkId, Compressor, Hash, RepositoryKeys};
+use crate::codec::{ChunkId, Compressor, Hash, RepositoryKeys, SnapshotId};
 use crate::format::{
-    BlockKind, ChunkEntry, CommitName, Header, ObjectName, SegmentKind, SegmentWriter, SnapshotRecord,
+    BlockKind, ChunkEntry, CommitName, Header, ObjectName, SegmentKind, SegmentWriter, ShortHash,
+    SnapshotRecord,
 };
 use crate::index::{Catalog, CatalogWriter, SegmentRow};
 use crate::keys::random_bytes;
@@ -100,6 +101,8 @@ struct Shared {
     open: Mutex<SegmentWriter>,
     segment_len: usize,
     target: WriteTarget,
+    /// Segments in which a chunk does not count as stored.
+    avoid: HashSet<SegmentRow>,
     done: Mutex<Done>,
     pool: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
 }
@@ -134,8 +137,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Repository {
-    /// Starts a pipeline into this repository.
+    /// Starts a pipeline into this repository. What is condemned is stored again.
     pub fn writer(&self, options: &WriterOptions) -> Result<Writer, RepoError> {
+        self.writer_avoiding(options, HashSet::new())
+    }
+
+    /// Starts a pipeline that stores again what lies only in the segments of `avoid`, too.
+    pub fn writer_avoiding(
+        &self,
+        options: &WriterOptions,
+        mut avoid: HashSet<SegmentRow>,
+    ) -> Result<Writer, RepoError> {
+        avoid.extend(self.condemned_rows()?);
         let stored = self.catalog().stored_bytes()?;
         let segment_len = (stored / SEGMENTS_WANTED).clamp(*SEGMENT_LEN.start(), *SEGMENT_LEN.end());
         let shared = Arc::new(Shared {
@@ -147,6 +160,7 @@ impl Repository {
             open: Mutex::new(SegmentWriter::new(SegmentKind::Bulk)),
             segment_len: segment_len as usize,
             target: options.target,
+            avoid,
             done: Mutex::default(),
             pool: bounded(2 * options.threads + 2),
         });
@@ -157,7 +171,7 @@ impl Repository {
     /// this returns, the commit is durable and every pruner sees it. `finished` fills `deps`.
     pub fn commit(&mut self, finished: Finished, mut record: SnapshotRecord) -> Result<Committed, RepoError> {
         let (mut bytes_stored, mut objects) = (finished.bytes_stored, finished.objects);
-        let mut deps: HashSet<[u8; 8]> = record.deps.drain(..).collect();
+        let mut deps: HashSet<ShortHash> = record.deps.drain(..).collect();
         for row in &finished.segments {
             deps.insert(self.catalog().segment(*row)?.hash.short());
         }
@@ -181,13 +195,26 @@ impl Repository {
         })?;
         put.enter(&mut self.catalog)?;
         self.catalog.add_snapshot(&put.name, &put.hash, &bytes)?;
-        Ok(Committed { hash: put.hash, bytes_stored: bytes_stored + put.length, objects: objects + 1 })
+        Ok(Committed {
+            id: record.id,
+            supersession: record.supersession,
+            hash: put.hash,
+            deps: record.deps,
+            bytes_stored: bytes_stored + put.length,
+            objects: objects + 1,
+        })
     }
 }
 
-/// What a commit cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A commit that is in the store, and what it cost. It is safe once [`Repository::look`] says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Which commit of the snapshot this is.
+    pub supersession: u32,
+    /// Leading bytes of the hash of every segment the snapshot may need.
+    pub deps: Vec<ShortHash>,
     /// Of the commit object's bytes.
     pub hash: Hash,
     /// Bytes of all objects of the run.
@@ -292,7 +319,7 @@ impl WriteSession {
 
     /// Where a chunk lies that is to be used without its bytes; none if the repository lacks it.
     pub fn reuse(&mut self, id: &ChunkId) -> Result<Option<SegmentRow>, RepoError> {
-        let location = self.catalog.locate(id)?;
+        let location = self.catalog.locate_outside(id, &self.shared.avoid)?;
         Ok(location.map(|l| {
             self.segments.insert(l.segment);
             l.segment
@@ -337,9 +364,9 @@ impl WriteSession {
             self.catalog.see_newest()?;
             self.entered = entered;
         }
-        // Perhaps in a segment that only a forgotten snapshot needs. It stays: who writes here has made
-        // sure that nothing collects garbage (`Repository::gc_records`), and makes sure again at the end.
-        match self.catalog.locate(id)? {
+        // Perhaps in a segment that only a forgotten snapshot needs. If it is condemned meanwhile, the look
+        // after the commit finds out (docs/safety.md).
+        match self.catalog.locate_outside(id, &self.shared.avoid)? {
             Some(location) => {
                 self.segments.insert(location.segment);
                 Ok(false)
@@ -427,22 +454,22 @@ fn fail(shared: &Shared, error: RepoError) {
 }
 
 /// A segment that is whole in the store.
-struct PutSegment {
+pub(super) struct PutSegment {
     name: ObjectName,
     hash: Hash,
-    length: u64,
+    pub(super) length: u64,
     header: Header,
     toc: crate::format::Toc,
 }
 
 impl PutSegment {
-    fn enter(&self, catalog: &mut CatalogWriter) -> Result<SegmentRow, RepoError> {
+    pub(super) fn enter(&self, catalog: &mut CatalogWriter) -> Result<SegmentRow, RepoError> {
         Ok(catalog.add_segment(&self.name, &self.hash, self.length, &self.header, &self.toc)?)
     }
 }
 
 /// Seals a segment, names it by its hash and puts it.
-fn put_segment(
+pub(super) fn put_segment(
     store: &dyn Store,
     keys: &RepositoryKeys,
     segment: SegmentWriter,

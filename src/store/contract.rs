@@ -120,13 +120,17 @@ fn a_tail_is_the_end_or_all_of_it(store: &dyn Store) {
     }
 }
 
+fn lengths(store: &dyn Store, prefix: &str) -> Vec<(ObjectName, u64)> {
+    store.list(prefix).unwrap().into_iter().map(|listed| (listed.name, listed.length)).collect()
+}
+
 fn an_empty_object_is_an_object(store: &dyn Store) {
     let name = ObjectName::segment(&Hash::of(b""));
     store.put(&name, b"").unwrap();
     store.put(&name, b"").unwrap();
     assert_eq!(store.get(&name).unwrap(), b"");
     assert_eq!(store.get_tail(&name, 5).unwrap().object_len, 0);
-    assert_eq!(store.list("segments/").unwrap(), [Listed { name, length: 0 }]);
+    assert_eq!(lengths(store, "segments/"), [(name, 0)]);
 }
 
 fn a_listing_holds_what_begins_with_the_prefix_in_order(store: &dyn Store) {
@@ -174,7 +178,7 @@ fn a_damaged_object_is_replaced(store: &dyn Store) {
         assert_eq!(store.get(&name).unwrap(), damaged);
         store.put(&name, &bytes).unwrap();
         assert_eq!(store.get(&name).unwrap(), bytes);
-        assert_eq!(store.list("").unwrap(), [Listed { name: name.clone(), length: 4000 }]);
+        assert_eq!(lengths(store, ""), [(name.clone(), 4000)]);
         store.delete(&name).unwrap();
     }
 }

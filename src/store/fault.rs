@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::{Listed, Store, StoreError, Tail};
 use crate::format::ObjectName;
@@ -150,6 +151,14 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.perform(self.fault(Kind::Mutating), "delete", name.as_str(), |inner| inner.delete(name))
+    }
+
+    fn clean_up(&self, older_than: Duration) -> Result<usize, StoreError> {
+        self.inner.clean_up(older_than)
+    }
+
+    fn list_delay(&self) -> Duration {
+        self.inner.list_delay()
     }
 
     fn location(&self) -> String {

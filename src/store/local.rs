@@ -26,6 +26,7 @@ const THE_STORE: &str = "the store";
 pub struct LocalStore {
     folders: Folders,
     location: String,
+    list_delay: Duration,
 }
 
 impl LocalStore {
@@ -42,25 +43,9 @@ impl LocalStore {
         let location = path.display().to_string();
         let folders =
             Folders::open_root(path).map_err(|source| error("open", THE_STORE, &location, source))?;
-        Ok(Self { folders, location })
-    }
-
-    /// Removes what interrupted puts left behind: temporary files last written to longer ago than
-    /// `older_than`, which must be longer than any put takes. Returns how many there were.
-    pub fn remove_stale_temporaries(&self, older_than: Duration) -> Result<usize, StoreError> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let limit = now.saturating_sub(older_than).as_secs();
-        let mut removed = 0;
-        let walked = self.folders.walk("", |found| {
-            let stale = u64::try_from(found.stat.st_mtime).is_ok_and(|written| written < limit);
-            if stale && place::is_temporary(found.file_name) {
-                let gone = rustix::fs::unlinkat(found.folder, found.file_name, AtFlags::empty());
-                removed += usize::from(unless_absent(gone)?.is_some());
-            }
-            Ok(())
-        });
-        walked.map_err(|error| self.walk_error("remove temporary files of", error))?;
-        Ok(removed)
+        let list_delay =
+            folders.list_delay().map_err(|source| error("look at", THE_STORE, &location, source))?;
+        Ok(Self { folders, location, list_delay })
     }
 
     fn walk_error(&self, action: &'static str, error: WalkError) -> StoreError {
@@ -130,7 +115,8 @@ impl Store for LocalStore {
             if let Ok(name) = found.path.parse::<ObjectName>()
                 && name.as_str().starts_with(prefix)
             {
-                listed.push(Listed { name, length: found.stat.st_size.cast_unsigned() });
+                let length = found.stat.st_size.cast_unsigned();
+                listed.push(Listed { name, length, modified_ms: Some(modified_ms(&found.stat)) });
             }
             Ok(())
         });
@@ -153,6 +139,26 @@ impl Store for LocalStore {
         delete().map_err(|source| self.error("delete", name.as_str(), source))
     }
 
+    fn clean_up(&self, older_than: Duration) -> Result<usize, StoreError> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let limit = now.saturating_sub(older_than).as_secs();
+        let mut removed = 0;
+        let walked = self.folders.walk("", |found| {
+            let stale = u64::try_from(found.stat.st_mtime).is_ok_and(|written| written < limit);
+            if stale && place::is_temporary(found.file_name) {
+                let gone = rustix::fs::unlinkat(found.folder, found.file_name, AtFlags::empty());
+                removed += usize::from(unless_absent(gone)?.is_some());
+            }
+            Ok(())
+        });
+        walked.map_err(|error| self.walk_error("remove temporary files of", error))?;
+        Ok(removed)
+    }
+
+    fn list_delay(&self) -> Duration {
+        self.list_delay
+    }
+
     fn location(&self) -> String {
         self.location.clone()
     }
@@ -168,6 +174,10 @@ impl LocalStore {
             _ => self.error("read", name.as_str(), source),
         })
     }
+}
+
+fn modified_ms(stat: &rustix::fs::Stat) -> i64 {
+    stat.st_mtime.saturating_mul(1000).saturating_add(stat.st_mtime_nsec as i64 / 1_000_000)
 }
 
 /// The folder, empty for the root, and the file's name in it.

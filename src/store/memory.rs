@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Listed, Store, StoreError, Tail, check_length, is_whole};
 use crate::format::ObjectName;
@@ -83,12 +84,25 @@ impl Store for MemoryStore {
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
         let objects = self.objects();
         let matching = objects.iter().filter(|(name, _)| name.as_str().starts_with(prefix));
-        Ok(matching.map(|(name, bytes)| Listed { name: name.clone(), length: bytes.len() as u64 }).collect())
+        let listed = |(name, bytes): (&ObjectName, &Vec<u8>)| Listed {
+            name: name.clone(),
+            length: bytes.len() as u64,
+            modified_ms: None,
+        };
+        Ok(matching.map(listed).collect())
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.objects().remove(name);
         Ok(())
+    }
+
+    fn clean_up(&self, _older_than: Duration) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
+    fn list_delay(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn location(&self) -> String {

@@ -7,6 +7,7 @@ mod local;
 mod memory;
 mod record;
 
+use std::time::Duration;
 use std::{fmt, io};
 
 pub use fault::{Fault, FaultStore};
@@ -47,6 +48,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes the object; removing an absent one succeeds.
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError>;
 
+    /// Removes what interrupted puts left behind and nobody wrote to for `older_than`, which must be longer than any
+    /// put takes. Returns how many things there were.
+    fn clean_up(&self, older_than: Duration) -> Result<usize, StoreError>;
+
+    /// How old a listing may be. Zero where it has everything that was put before it, from whatever client.
+    fn list_delay(&self) -> Duration;
+
     /// The place, as a person would name it.
     fn location(&self) -> String;
 }
@@ -58,6 +66,8 @@ pub struct Listed {
     pub name: ObjectName,
     /// Its length in bytes.
     pub length: u64,
+    /// When it was put, in milliseconds since 1970 by the clock of the store; none where that is not known.
+    pub modified_ms: Option<i64>,
 }
 
 /// The end of an object.

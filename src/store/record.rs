@@ -1,6 +1,7 @@
 //! A store that remembers what was asked of it, so that tests can assert costs. Knows no meaning.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Listed, Store, StoreError, Tail};
 use crate::format::ObjectName;
@@ -101,6 +102,14 @@ impl<S: Store> Store for RecordStore<S> {
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.calls().push(Call::Delete { name: name.clone() });
         self.inner.delete(name)
+    }
+
+    fn clean_up(&self, older_than: Duration) -> Result<usize, StoreError> {
+        self.inner.clean_up(older_than)
+    }
+
+    fn list_delay(&self) -> Duration {
+        self.inner.list_delay()
     }
 
     fn location(&self) -> String {

@@ -64,7 +64,7 @@ fn brief(call: &Call) -> String {
     }
 }
 
-const LOOK: [&str; 3] = ["list snapshots/", "list forgotten/", "list gc/"];
+const LOOK: [&str; 3] = ["list gc/", "list snapshots/", "list forgotten/"];
 
 /// Asserts that a backup finds nothing to do, reads no file, and only lists.
 fn assert_costs_nothing(watched: &Watched) {
@@ -168,7 +168,7 @@ fn a_new_machine_reads_the_end_of_each_object_once() {
     let all = [names(&*watched.store, "segments/"), names(&*watched.store, "snapshots/")].concat();
     assert_eq!(tails, all);
     let (_, calls) = other.calls(|repository| repository.sync(&mut |_, _| {}).unwrap());
-    assert_eq!(calls, ["snapshots/", "forgotten/"].map(|prefix| Call::List { prefix: prefix.into() }));
+    assert_eq!(calls, ["gc/", "snapshots/", "forgotten/"].map(|prefix| Call::List { prefix: prefix.into() }));
 }
 
 #[test]

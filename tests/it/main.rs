@@ -12,6 +12,7 @@ mod killed;
 mod live_sqlite;
 mod manifest;
 mod protocol;
+mod pruning;
 mod reader;
 mod restoring;
 mod roundtrip;

@@ -119,6 +119,10 @@ impl Site {
         self.store.as_ref()
     }
 
+    pub fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     pub fn open(&self) -> Result<Repository, RepoError> {
         Repository::open(Arc::clone(&self.store), &secret(), &self.cache())
     }

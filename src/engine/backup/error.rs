@@ -57,6 +57,11 @@ pub enum BackupError {
     /// The local index spoke of a tree that the repository lacks.
     #[error("the local index does not fit the repository")]
     StaleIndex,
+    /// Prunes condemned again and again what the run relied on.
+    #[error(
+        "other programs pruned the repository {0} times while this run went on; no snapshot is called safe. Run it again"
+    )]
+    Outrun(u32),
     /// Someone asked to stop.
     #[error("interrupted; what was stored so far is used by the next run")]
     Interrupted,

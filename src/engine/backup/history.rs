@@ -6,27 +6,61 @@ use jiff::Timestamp;
 
 use crate::codec::Hash;
 use crate::engine::select::newest_first;
-use crate::format::{Attention, HomeRecord, ObjectName};
+use crate::format::{Attention, HomeRecord, ObjectName, ShortHash};
 use crate::repo::Snapshot;
 
 /// The snapshots of one source, and what they say of each home.
 pub struct History {
     /// Newest first.
     snapshots: Vec<Snapshot>,
-    /// Commits, of whatever source, all of whose segments are in the repository.
+    /// Commits, of whatever source, all of whose deps are in the repository and stay there.
     whole: HashSet<Hash>,
+    /// Commits whose deps are not, and what they need of them nevertheless is.
+    sound: HashMap<Hash, Vec<ShortHash>>,
 }
 
 impl History {
-    /// The history of `source`, as of `now`; `segments` are those that the repository has.
-    pub fn new(snapshots: Vec<Snapshot>, source: &str, now: Timestamp, segments: &HashSet<[u8; 8]>) -> Self {
+    /// The history of `source`, as of `now`; `segments` are those that may be relied on.
+    pub fn new(
+        snapshots: Vec<Snapshot>,
+        source: &str,
+        now: Timestamp,
+        segments: &HashSet<ShortHash>,
+    ) -> Self {
         let is_whole = |s: &&Snapshot| {
             segments.contains(&s.hash.short()) && s.record.deps.iter().all(|dep| segments.contains(dep))
         };
         let whole = snapshots.iter().filter(is_whole).map(|s| s.hash).collect();
         let ordered = newest_first(&snapshots, now).into_iter().map(|(_, snapshot)| snapshot);
         let snapshots = ordered.filter(|s| s.record.source == source).cloned().collect();
-        Self { snapshots, whole }
+        Self { snapshots, whole, sound: HashMap::new() }
+    }
+
+    /// Snapshots that a backup of `users` would like to rely on, and of which it is not known whether it may:
+    /// some of their deps are gone or on their way out, which is no harm if their trees do without.
+    pub fn doubtful<'h>(
+        &'h self,
+        users: impl Iterator<Item = &'h [u8]>,
+        bases: &HashSet<Hash>,
+    ) -> Vec<Snapshot> {
+        let wanted =
+            users.flat_map(|user| self.latest(user).into_iter().chain(self.holding(user).map(|h| h.0)));
+        let doubtful = wanted.chain(self.committed_as(bases)).filter(|s| !self.has(&s.hash));
+        let by_hash: HashMap<Hash, &Snapshot> = doubtful.map(|s| (s.hash, s)).collect();
+        by_hash.into_values().cloned().collect()
+    }
+
+    /// Notes what a snapshot needs, its own commit included: all of it may be relied on.
+    pub fn trust(&mut self, commit: Hash, deps: Vec<ShortHash>) {
+        self.sound.insert(commit, deps);
+    }
+
+    /// What a snapshot that builds on this one needs of the repository.
+    pub fn deps_of(&self, snapshot: &Snapshot) -> Vec<ShortHash> {
+        match self.sound.get(&snapshot.hash) {
+            Some(deps) => deps.clone(),
+            None => [&snapshot.record.deps[..], &[snapshot.hash.short()]].concat(),
+        }
     }
 
     /// The newest snapshot.
@@ -39,11 +73,11 @@ impl History {
         self.snapshots.iter().filter(|s| commits.contains(&s.hash))
     }
 
-    /// Whether a commit exists, of whatever source, and may be relied on. One that lacks a segment may not:
-    /// what it has is read and stored again. Nor may that of a forgotten snapshot, whose segments may be on
+    /// Whether a commit exists, of whatever source, and may be relied on. One that lacks a segment it needs, or needs
+    /// one that is condemned, may not: what it has is read and stored again. Nor may that of a forgotten snapshot, whose segments may be on
     /// their way out; it is not among those this history was made of.
     pub fn has(&self, commit: &Hash) -> bool {
-        self.whole.contains(commit)
+        self.whole.contains(commit) || self.sound.contains_key(commit)
     }
 
     /// The newest snapshots of these users that lack a segment.

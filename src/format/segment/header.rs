@@ -42,6 +42,7 @@ impl Header {
             1 => SegmentKind::Bulk,
             2 => SegmentKind::Commit,
             3 => SegmentKind::Index,
+            4 => SegmentKind::Collection,
             _ => return Err(malformed("unknown kind")),
         };
         if bytes[9] != 0 {

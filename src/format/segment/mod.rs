@@ -47,6 +47,8 @@ pub enum SegmentKind {
     Commit = 2,
     /// An image of the index.
     Index = 3,
+    /// A record of garbage collection.
+    Collection = 4,
 }
 
 /// Why a segment cannot be read.

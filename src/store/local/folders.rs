@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -15,6 +16,22 @@ use rustix::io::Errno;
 use crate::format::ObjectName;
 
 const FOLDER_MODE: Mode = Mode::RWXU;
+/// What `statfs` calls file systems whose listings may lag behind what other machines wrote: FUSE, NFS, CIFS,
+/// SMB, SMB2, Ceph, AFS, 9p, Lustre and GPFS.
+const SHARED_FILE_SYSTEMS: [u64; 10] = [
+    0x6573_5546,
+    0x6969,
+    0xff53_4d42,
+    0x517b,
+    0xfe53_4d42,
+    0x00c3_6400,
+    0x5346_414f,
+    0x0102_1997,
+    0x0bd0_0bd0,
+    0x4750_4653,
+];
+/// How long they may lag.
+const SHARED_LIST_DELAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder and those below it. Everything is reached from one handle, a component at a time, and
 /// no symbolic link is followed: whoever can write to the store cannot lead its user elsewhere.
@@ -52,6 +69,14 @@ impl Folders {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
         Ok(Self { root, durable: Mutex::default() })
+    }
+
+    /// How old a listing may be: on a disk not at all, on a file system that others write to as well, at
+    /// most what such file systems keep in memory, taken generously.
+    pub fn list_delay(&self) -> io::Result<Duration> {
+        let kind = rustix::io::retry_on_intr(|| rustix::fs::fstatfs(&self.root))?.f_type;
+        let is_shared = SHARED_FILE_SYSTEMS.iter().any(|shared| kind as u64 & 0xffff_ffff == *shared);
+        Ok(if is_shared { SHARED_LIST_DELAY } else { Duration::ZERO })
     }
 
     /// Opens a folder below the root, or the root anew: an fsync that failed on one handle must

@@ -127,8 +127,8 @@ fn temporary_files_are_no_objects_and_go_when_they_are_stale() {
     fs::File::options().write(true).open(&stale).unwrap().set_modified(hour_ago).unwrap();
 
     assert_eq!(store.list("").unwrap().len(), 1);
-    assert_eq!(store.remove_stale_temporaries(Duration::from_secs(7200)).unwrap(), 0);
-    assert_eq!(store.remove_stale_temporaries(Duration::from_secs(60)).unwrap(), 1);
+    assert_eq!(store.clean_up(Duration::from_secs(7200)).unwrap(), 0);
+    assert_eq!(store.clean_up(Duration::from_secs(60)).unwrap(), 1);
     assert!(fresh.exists() && !stale.exists());
     assert_eq!(store.get(&segment(b"x")).unwrap(), b"x");
 }

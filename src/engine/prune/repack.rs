@@ -1,0 +1,162 @@
+//! Moves what is needed out of segments that are mostly not, so that these can go. Chooses which, and says when it
+//! is worth while; `repo::republish` does it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::live::{Object, World};
+use super::{PruneError, PruneOptions, PruneReport};
+use crate::codec::{Hash, SnapshotId};
+use crate::engine::Meter;
+use crate::format::ShortHash;
+use crate::index::ListedSegment;
+use crate::repo::{RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
+
+/// Shorter segments are worth merging when there are many.
+const SMALL: u64 = 4 << 20;
+/// So many are many.
+const MANY_SMALL: usize = 64;
+/// A commit that only names segments takes about so much in the store, for its length in a home's record.
+const COMMIT_LEN: u64 = 4 << 10;
+
+/// Repacks what is worth it; says whether anything was written, or would be.
+pub fn repack(
+    repository: &mut Repository,
+    world: &World,
+    options: &PruneOptions,
+    meter: &Meter,
+    report: &mut PruneReport,
+) -> Result<bool, PruneError> {
+    let poor = choose(repository, world, options);
+    if poor.is_empty() {
+        return Ok(false);
+    }
+    let shorts: HashSet<ShortHash> = poor.iter().map(|object| object.hash.short()).collect();
+    let affected = affected(world, &shorts);
+    poor.iter().for_each(|object| report.repacked.add(object.length));
+    report.republished = affected.len();
+    if options.dry_run {
+        return Ok(true);
+    }
+    match move_and_publish(repository, world, &poor, &affected, options, meter, report) {
+        Ok(()) => {}
+        // Everything is as it was, but for objects that the next prune finds and takes away.
+        Err(error) if error.is_damage() || matches!(error, RepoError::Condemned(_)) => {
+            report.repack_problem = Some(error);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(true)
+}
+
+fn move_and_publish(
+    repository: &mut Repository,
+    world: &World,
+    poor: &[&Object],
+    affected: &[Snapshot],
+    options: &PruneOptions,
+    meter: &Meter,
+    report: &mut PruneReport,
+) -> Result<(), RepoError> {
+    let by_hash: HashMap<Hash, ListedSegment> =
+        repository.catalog().segments()?.into_iter().map(|s| (s.hash, s)).collect();
+    let segments: Vec<ListedSegment> =
+        poor.iter().filter_map(|object| by_hash.get(&object.hash).cloned()).collect();
+    let writing =
+        WriterOptions { level: options.level, threads: options.threads, target: WriteTarget::Store };
+    Meter::add(&meter.bytes_expected, poor.iter().map(|object| world.usage[&object.hash].live_bytes).sum());
+    let moved = repository.move_out(&segments, &world.reached, &writing, &mut |bytes| {
+        Meter::add(&meter.bytes, bytes);
+    })?;
+    report.written.objects += moved.objects;
+    report.written.bytes += moved.bytes_stored;
+    let mut without: HashSet<ShortHash> = segments.iter().map(|segment| segment.hash.short()).collect();
+    // What is condemned and needed all the same is among the segments that were emptied.
+    without.extend(repository.gc().segments());
+    let highest = highest_supersessions(repository)?;
+    let next = |snapshot: &Snapshot| highest.get(&snapshot.record.id).map_or(0, |highest| highest + 1);
+    let published = repository.republish(affected, &without, &moved.segments, next)?;
+    for committed in &published {
+        report.written.add(committed.bytes_stored);
+    }
+    Ok(())
+}
+
+/// Segments worth emptying: the ones of which the most is wasted, until what is wasted in the others is little enough;
+/// small ones, when there are many; and those that are condemned and needed all the same.
+fn choose<'w>(repository: &Repository, world: &'w World, options: &PruneOptions) -> Vec<&'w Object> {
+    if !options.max_unused.is_limited() {
+        return Vec::new();
+    }
+    let total: u64 = world.used().map(|(_, usage)| usage.bytes).sum();
+    let allowed = options.max_unused.of(total);
+    let mut wasted: u64 = world.used().map(|(_, usage)| usage.bytes - usage.live_bytes).sum();
+    let mut by_waste: Vec<_> = world.used().filter(|(_, usage)| usage.live_bytes < usage.bytes).collect();
+    by_waste.sort_by_key(|(object, usage)| {
+        (std::cmp::Reverse(1000 * (usage.bytes - usage.live_bytes) / usage.bytes.max(1)), object.name.clone())
+    });
+    let (mut poor, mut moved): (Vec<&Object>, u64) = (Vec::new(), 0);
+    for (object, usage) in by_waste {
+        let fits = moved + usage.live_bytes <= options.max_repack;
+        if wasted <= allowed || !fits {
+            continue;
+        }
+        wasted -= usage.bytes - usage.live_bytes;
+        moved += usage.live_bytes;
+        poor.push(object);
+    }
+    let roots: HashSet<Hash> = world.roots.iter().map(|root| root.hash).collect();
+    let is_small = |object: &Object| object.length < SMALL && !roots.contains(&object.hash);
+    let small: Vec<_> = world.used().filter(|(object, _)| is_small(object)).collect();
+    if small.len() > MANY_SMALL.max(world.roots.len()) {
+        poor.extend(small.iter().map(|(object, _)| *object));
+    }
+    if !is_worth_it(world, &poor) {
+        poor.clear();
+    }
+    if !poor.is_empty() {
+        let is_condemned = |object: &Object| repository.gc().holds(&object.hash.short());
+        poor.extend(world.used().map(|(object, _)| object).filter(|object| is_condemned(object)));
+    }
+    poor.sort_by(|a, b| a.name.cmp(&b.name));
+    poor.dedup_by(|a, b| a.name == b.name);
+    poor
+}
+
+/// Every snapshot that names one of the segments is published again, which costs an object each.
+fn is_worth_it(world: &World, poor: &[&Object]) -> bool {
+    let shorts: HashSet<ShortHash> = poor.iter().map(|object| object.hash.short()).collect();
+    let freed: u64 = poor
+        .iter()
+        .filter_map(|object| world.usage.get(&object.hash))
+        .map(|usage| usage.bytes - usage.live_bytes)
+        .sum();
+    let cost: u64 =
+        affected(world, &shorts).iter().map(|root| COMMIT_LEN + root.record.to_bytes().len() as u64).sum();
+    freed > cost || poor.len() > MANY_SMALL.max(world.roots.len())
+}
+
+/// The snapshots that name one of these segments, or are one.
+fn affected(world: &World, poor: &HashSet<ShortHash>) -> Vec<Snapshot> {
+    let names_one = |root: &&Snapshot| {
+        poor.contains(&root.hash.short()) || root.record.deps.iter().any(|dep| poor.contains(dep))
+    };
+    let mut newest: HashMap<SnapshotId, &Snapshot> = HashMap::new();
+    for root in world.roots.iter().filter(names_one) {
+        let known = newest.entry(root.record.id).or_insert(root);
+        if root.record.supersession > known.record.supersession {
+            *known = root;
+        }
+    }
+    let mut affected: Vec<Snapshot> = newest.into_values().cloned().collect();
+    affected.sort_by_key(|snapshot| (snapshot.record.time_ms, snapshot.record.id));
+    affected
+}
+
+fn highest_supersessions(repository: &Repository) -> Result<HashMap<SnapshotId, u32>, RepoError> {
+    let mut highest = HashMap::new();
+    for commit in repository.commits()? {
+        let known = highest.entry(commit.record.id).or_insert(commit.record.supersession);
+        *known = (*known).max(commit.record.supersession);
+    }
+    Ok(highest)
+}

@@ -1,0 +1,58 @@
+//! What the index keeps of garbage collection: the records that were read, so that each is read once,
+//! and what commits need exactly, once that was found out.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Catalog, CatalogWriter};
+use crate::codec::Hash;
+use crate::format::{ObjectName, ShortHash};
+use crate::index::IndexError;
+
+impl Catalog {
+    /// The records of garbage collection that were read, encoded.
+    pub fn gc_records(&self) -> Result<Vec<(ObjectName, Vec<u8>)>, IndexError> {
+        let rows = self.rows("SELECT name, record FROM gc ORDER BY name", |r| {
+            Ok((r.get::<_, String>(0)?, r.get::<_, Vec<u8>>(1)?))
+        })?;
+        let parse = |(name, record): (String, Vec<u8>)| {
+            let name = name.parse().map_err(|_| IndexError::Damaged("the name of a gc record"))?;
+            Ok((name, record))
+        };
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// The segments that a commit needs, if a walk of its trees has found them out.
+    pub fn exact_deps(&self, commit: &Hash) -> Result<Option<Vec<ShortHash>>, IndexError> {
+        let query = || {
+            let sql = "SELECT deps FROM exact_deps WHERE hash = ?1";
+            let row = self.0.connection.prepare_cached(sql)?.query_row([&commit.0[..]], |r| r.get(0));
+            row.optional()
+        };
+        let deps: Option<Vec<u8>> = query().map_err(|e| self.0.error(e))?;
+        deps.map(|bytes| match bytes.as_chunks() {
+            (deps, []) => Ok(deps.to_vec()),
+            _ => Err(IndexError::Damaged("exact deps")),
+        })
+        .transpose()
+    }
+}
+
+impl CatalogWriter {
+    /// Keeps a record of garbage collection that was read.
+    pub fn add_gc_record(&mut self, name: &ObjectName, record: &[u8]) -> Result<(), IndexError> {
+        self.execute("INSERT OR REPLACE INTO gc VALUES (?1, ?2)", params![name.as_str(), record])
+    }
+
+    /// Forgets a record that is gone from the store.
+    pub fn remove_gc_record(&mut self, name: &ObjectName) -> Result<(), IndexError> {
+        self.execute("DELETE FROM gc WHERE name = ?1", params![name.as_str()])
+    }
+
+    /// Keeps what a walk of a commit's trees has found that it needs.
+    pub fn set_exact_deps(&mut self, commit: &Hash, deps: &[ShortHash]) -> Result<(), IndexError> {
+        self.execute(
+            "INSERT OR REPLACE INTO exact_deps VALUES (?1, ?2)",
+            params![&commit.0[..], deps.concat()],
+        )
+    }
+}

@@ -1,0 +1,101 @@
+//! What snapshots reach: every tree they lead to and every chunk of file data named there, found by walking, not
+//! by what commits say they need. The one answer to "is this needed" and "is this all there".
+//!
+//! Each distinct tree object and content list is walked once, however many snapshots name it: a mark on its id is
+//! the record of having been there. Nothing recurses, and memory is 9 bytes for each chunk of the repository, the
+//! objects that are named and not yet read, and some unpacked blocks. If something is missing or damaged, a
+//! second walk remembers who names whom, and from the damage upwards it is told which snapshots lead there.
+
+mod broken;
+mod deps;
+mod queue;
+mod references;
+mod table;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod walk;
+
+use std::collections::BTreeMap;
+
+use super::{RepoError, Repository};
+use crate::codec::ChunkId;
+use crate::format::{EntryKind, SnapshotRecord};
+use table::{ChunkTable, Marks, mark};
+use walk::{Edges, Outcome, Walk};
+
+pub use deps::ExactDeps;
+pub use usage::SegmentUsage;
+
+/// What some snapshots reach.
+pub struct Reached {
+    table: ChunkTable,
+    marks: Marks,
+    complete: Vec<bool>,
+    damage: BTreeMap<ChunkId, RepoError>,
+}
+
+impl Repository {
+    /// Walks all trees of all homes of these snapshots. What is missing or damaged ends nothing: the rest
+    /// is walked, and [`Reached::is_complete`] tells which snapshots lack something. A store or an index that
+    /// does not answer is an error.
+    pub fn reach(&self, roots: &[&SnapshotRecord], threads: usize) -> Result<Reached, RepoError> {
+        let (readers, table) = (self.readers(), ChunkTable::load(self.catalog())?);
+        let trees: Vec<Vec<ChunkId>> = roots.iter().map(|record| home_trees(record)).collect();
+        let all = trees.concat();
+        let (marks, Outcome { damage, .. }) =
+            Walk::new(&readers, &table, Edges::Forget).run(&all, threads)?;
+        if damage.is_empty() {
+            let complete = vec![true; roots.len()];
+            return Ok(Reached { table, marks, complete, damage: BTreeMap::new() });
+        }
+        let (marks, outcome) = Walk::new(&readers, &table, Edges::Keep).run(&all, threads)?;
+        broken::mark_upwards(&marks, outcome.broken, outcome.edges);
+        let mut reached = Reached { table, marks, complete: Vec::new(), damage: BTreeMap::new() };
+        reached.damage.extend(damage.into_iter().chain(outcome.damage));
+        reached.complete =
+            trees.iter().map(|trees| trees.iter().all(|tree| !reached.leads_to_damage(tree))).collect();
+        Ok(reached)
+    }
+}
+
+impl Reached {
+    /// Whether a chunk of file data, a tree object or a content list is needed.
+    pub fn is_reached(&self, id: &ChunkId) -> bool {
+        self.table.number(id).is_some_and(|number| self.is_marked(number))
+    }
+
+    /// Whether everything was found that the snapshot leads to which stood at `root` in the list of roots.
+    /// If not, more than what was reached may be needed.
+    pub fn is_complete(&self, root: usize) -> bool {
+        self.complete[root]
+    }
+
+    /// What is missing or damaged, with why: tree objects and lists, and chunks of file data that are in
+    /// no segment. Of very many, some.
+    pub fn damage(&self) -> &BTreeMap<ChunkId, RepoError> {
+        &self.damage
+    }
+
+    /// Whether a directory that was reached, or something that it leads to, is missing or damaged.
+    pub fn leads_to_damage(&self, tree: &ChunkId) -> bool {
+        self.table
+            .number(tree)
+            .is_none_or(|number| self.marks.of(number) & mark::broken(mark::DIRECTORY) != 0)
+    }
+
+    fn is_marked(&self, number: u32) -> bool {
+        self.marks.of(number) & mark::NEEDED != 0
+    }
+}
+
+/// The tree of each home that a snapshot has.
+fn home_trees(record: &SnapshotRecord) -> Vec<ChunkId> {
+    let roots = record.homes.iter().filter_map(|home| home.root.as_ref());
+    roots
+        .filter_map(|root| match root.kind {
+            EntryKind::Directory(tree) => Some(tree),
+            _ => None,
+        })
+        .collect()
+}

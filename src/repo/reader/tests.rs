@@ -1,0 +1,70 @@
+//! Reading what lies in several segments when some of them do not give it.
+
+use super::*;
+use crate::engine::testing::Bench;
+use crate::keys::Secret;
+use crate::repo::{Repository, WriteTarget, WriterOptions};
+use crate::store::{MemoryStore, Store};
+
+/// Two machines that do not know of each other store the same chunk: where it lies in both segments.
+fn stored_twice() -> (Bench, ChunkId, Vec<KnownSegment>) {
+    let mut bench = Bench::new();
+    let cache = tempfile::tempdir().unwrap();
+    let secret = Secret::KeyFile([7; 32].into());
+    let store = Arc::new(bench.store.clone());
+    bench.home("ann").file("a", "the data");
+    bench.backup("2026-11-20T10:00Z");
+    let mut other = Repository::open(store, &secret, cache.path()).unwrap();
+    let options = WriterOptions { level: 1, threads: 1, target: WriteTarget::Store };
+    let writer = other.writer(&options).unwrap();
+    let mut session = writer.session().unwrap();
+    let id = session.data(b"the data").unwrap().id;
+    session.flush().unwrap();
+    let mut record = bench.repository.snapshots().unwrap().pop().unwrap().record;
+    record.supersession += 1;
+    other.commit(writer.finish().unwrap(), record).unwrap();
+    bench.repository.sync(&mut |_, _| {}).unwrap();
+    let places = bench.repository.catalog().locate_all(&id).unwrap();
+    let segments = places.iter().map(|p| bench.repository.catalog().segment(p.segment).unwrap());
+    let segments = segments.collect();
+    (bench, id, segments)
+}
+
+fn read(bench: &Bench, id: &ChunkId) -> Result<Vec<u8>, RepoError> {
+    let mut bytes = Vec::new();
+    bench.reader().data(id, &mut bytes).map(|()| bytes)
+}
+
+#[test]
+fn a_chunk_is_read_from_another_segment_when_one_is_damaged_or_gone() {
+    for spoil in [
+        |store: &MemoryStore, name: &crate::format::ObjectName| store.delete(name).unwrap(),
+        |store: &MemoryStore, name: &crate::format::ObjectName| {
+            let mut bytes = store.get(name).unwrap();
+            bytes[100] ^= 1;
+            store.delete(name).unwrap();
+            store.put(name, &bytes).unwrap();
+        },
+    ] {
+        for spoiled in 0..2 {
+            let (bench, id, segments) = stored_twice();
+            assert_eq!(segments.len(), 2);
+            spoil(&bench.store, &segments[spoiled].name);
+            assert_eq!(read(&bench, &id).unwrap(), b"the data");
+            spoil(&bench.store, &segments[1 - spoiled].name);
+            assert!(read(&bench, &id).unwrap_err().is_damage());
+        }
+    }
+}
+
+#[test]
+fn the_error_of_a_chunk_that_no_segment_gives_is_the_first() {
+    let (bench, id, segments) = stored_twice();
+    for segment in &segments {
+        bench.store.delete(&segment.name).unwrap();
+    }
+    let first = bench.repository.catalog().locate(&id).unwrap().unwrap().segment;
+    let first = bench.repository.catalog().segment(first).unwrap().name;
+    let error = read(&bench, &id).unwrap_err();
+    assert_eq!(error.to_string(), format!("{first} is not in the repository"));
+}

@@ -1,0 +1,298 @@
+//! Prune: what no snapshot needs goes, what any needs stays, and backups before, beside and after it lose
+//! nothing. Every test ends with the same question: does each snapshot that is left restore bit for bit?
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use homekeep::codec::SnapshotId;
+use homekeep::engine::Meter;
+use homekeep::engine::backup::Outcome;
+use homekeep::engine::prune::{MaxUnused, PruneError, PruneOptions, PruneReport, prune};
+use homekeep::engine::restore::RestoreTarget;
+use homekeep::store::{LocalStore, MemoryStore, Store};
+
+use crate::support::{
+    Contents, Site, contents, files_read, let_times_settle, names, noise, source_of, write_old,
+};
+
+/// A repository whose snapshots are remembered as they should be.
+struct History {
+    site: Site,
+    expected: BTreeMap<SnapshotId, Contents>,
+}
+
+impl History {
+    fn on(store: Arc<dyn Store>) -> Self {
+        Self { site: Site::on(store), expected: BTreeMap::new() }
+    }
+
+    fn new() -> Self {
+        Self::on(Arc::new(MemoryStore::new()))
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        let path = self.site.home("ann").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_old(&path, bytes);
+        self
+    }
+
+    fn remove(&self, name: &str) -> &Self {
+        fs::remove_file(self.site.home("ann").join(name)).unwrap();
+        self
+    }
+
+    fn backup(&mut self) -> SnapshotId {
+        let report = self.site.backup_with(|options| options.shrink_percent = 1);
+        let Outcome::Saved { id, .. } = report.outcome else { panic!("{:?}", report.outcome) };
+        self.expected.insert(id, contents(&self.site.home("ann")));
+        id
+    }
+
+    fn forget(&mut self, id: SnapshotId) {
+        self.site.repository().forget(&[id]).unwrap();
+        self.expected.remove(&id);
+    }
+
+    fn try_prune(&self, change: impl FnOnce(&mut PruneOptions)) -> Result<PruneReport, PruneError> {
+        let mut options = prune_options();
+        change(&mut options);
+        prune(&mut self.site.open().unwrap(), &options, &Meter::default())
+    }
+
+    fn prune(&self) -> PruneReport {
+        self.try_prune(|_| {}).unwrap()
+    }
+
+    /// Every snapshot that should be there is, and restores bit for bit, here and on a new machine.
+    fn assert_whole(&self) {
+        let elsewhere = Site::beside(self.site.shared_store());
+        for site in [&self.site, &elsewhere] {
+            let snapshots = site.repository().snapshots().unwrap();
+            let found: Vec<SnapshotId> = snapshots.iter().map(|s| s.record.id).collect();
+            assert_eq!(found.len(), self.expected.len(), "{found:?}");
+            for snapshot in &snapshots {
+                let target = tempfile::tempdir().unwrap();
+                let (_, source) = source_of(snapshot, "ann").unwrap();
+                let to = RestoreTarget::Contents(target.path().into());
+                let restored = site.restore_to(&[source], to, |_| {});
+                assert!(restored.report.is_complete(), "{:?}", restored.report.problems);
+                assert!(contents(target.path()) == self.expected[&snapshot.record.id]);
+            }
+        }
+    }
+
+    fn stored(&self) -> u64 {
+        self.site.store().list("").unwrap().iter().map(|listed| listed.length).sum()
+    }
+}
+
+fn prune_options() -> PruneOptions {
+    PruneOptions {
+        host: "here".into(),
+        grace: Duration::ZERO,
+        min_age: Duration::ZERO,
+        max_unused: MaxUnused::Unlimited,
+        max_repack: u64::MAX,
+        level: 1,
+        threads: 2,
+        dry_run: false,
+        force: false,
+    }
+}
+
+#[test]
+fn what_only_a_forgotten_snapshot_needs_is_deleted_and_the_rest_restores() {
+    let mut history = History::new();
+    history.write("kept", noise(1, 50_000)).write("gone", noise(2, 900_000));
+    let first = history.backup();
+    history.remove("gone").write("kept", noise(3, 50_000));
+    history.backup();
+    let before = history.stored();
+    history.forget(first);
+    let report = history.prune();
+    assert!(report.deleted.objects > 0, "{report:?}");
+    assert!(history.stored() < before - 800_000, "{} of {before}", history.stored());
+    history.assert_whole();
+    assert_eq!(history.prune().deleted.objects, 0);
+    history.assert_whole();
+}
+
+#[test]
+fn with_nothing_to_delete_nothing_is_written() {
+    let mut history = History::new();
+    history.write("a", noise(1, 50_000));
+    history.backup();
+    let before = names(history.site.store(), "");
+    history.prune();
+    assert_eq!(names(history.site.store(), ""), before);
+    history.assert_whole();
+}
+
+#[test]
+fn a_dry_run_tells_and_changes_nothing() {
+    let mut history = History::new();
+    history.write("gone", noise(2, 900_000));
+    let first = history.backup();
+    history.remove("gone").write("kept", "kept");
+    history.backup();
+    history.forget(first);
+    let before = names(history.site.store(), "");
+    let report = history.try_prune(|o| o.dry_run = true).unwrap();
+    assert!(report.unneeded.bytes > 800_000, "{report:?}");
+    assert_eq!(names(history.site.store(), ""), before);
+    assert_eq!(history.prune().deleted, report.unneeded);
+}
+
+#[test]
+fn the_backup_after_a_prune_reads_nothing_and_no_longer_names_what_is_gone() {
+    let mut history = History::new();
+    history.write("gone", noise(2, 900_000));
+    for n in 0..30 {
+        history.write(&format!("d{n}/f"), noise(n + 10, 3000));
+    }
+    let first = history.backup();
+    history.remove("gone").write("d0/f", "other");
+    let_times_settle();
+    history.backup();
+    history.forget(first);
+    let report = history.try_prune(|o| o.max_unused = MaxUnused::Bytes(0)).unwrap();
+    assert_eq!((report.republished, report.repack_problem.is_some()), (1, false));
+    history.prune();
+    history.write("d3/f", "new");
+    let report = history.site.backup();
+    assert_eq!(files_read(&report), 1);
+    let Outcome::Saved { id, .. } = report.outcome else { panic!() };
+    history.expected.insert(id, contents(&history.site.home("ann")));
+    let repository = history.site.repository();
+    let newest = repository.snapshots().unwrap().into_iter().find(|s| s.record.id == id).unwrap();
+    assert!(repository.gc().hold_none_of(&newest.record.deps));
+    assert!(!repository.gc().deleted().is_empty());
+    history.assert_whole();
+}
+
+#[test]
+fn a_forgotten_commit_that_others_build_on_stays() {
+    let mut history = History::new();
+    history.write("a", noise(1, 9000));
+    let first = history.backup();
+    history.write("b", noise(2, 9000));
+    history.backup();
+    history.forget(first);
+    history.prune();
+    history.assert_whole();
+    assert_eq!(names(history.site.store(), "snapshots/").len(), 2);
+    assert_eq!(names(history.site.store(), "forgotten/").len(), 1);
+}
+
+#[test]
+fn poor_segments_are_repacked_and_the_snapshots_published_again() {
+    let mut history = History::new();
+    for n in 0..40 {
+        history.write(&format!("f{n}"), noise(n, 60_000));
+    }
+    let first = history.backup();
+    for n in 1..40 {
+        history.remove(&format!("f{n}"));
+    }
+    let second = history.backup();
+    history.write("new", noise(100, 60_000));
+    history.backup();
+    history.forget(first);
+    let before = history.stored();
+    let report = history.try_prune(|o| o.max_unused = MaxUnused::Percent(5.0)).unwrap();
+    assert_eq!(report.republished, 2, "{report:?}");
+    assert!(report.repack_problem.is_none());
+    assert!(history.stored() < before / 5, "{} of {before}", history.stored());
+    history.assert_whole();
+    let again = history.try_prune(|o| o.max_unused = MaxUnused::Percent(5.0)).unwrap();
+    assert_eq!((again.republished, again.deleted.objects), (0, 0), "{again:?}");
+    let kept = history.site.repository().snapshots().unwrap();
+    assert!(kept.iter().any(|s| s.record.id == second && s.record.supersession == 1));
+    history.write("newer", "x");
+    history.backup();
+    history.assert_whole();
+}
+
+#[test]
+fn during_the_grace_period_what_is_condemned_stays_and_is_not_used_again() {
+    let mut history = History::new();
+    history.write("gone", noise(2, 900_000));
+    let first = history.backup();
+    history.remove("gone").write("kept", "kept");
+    let second = history.backup();
+    history.forget(first);
+    let day = Duration::from_secs(24 * 3600);
+    let report = history.try_prune(|o| o.grace = day).unwrap();
+    assert_eq!(report.deleted.objects, 0);
+    assert_eq!(report.waiting, report.unneeded);
+    // The same bytes come back: they are stored anew.
+    history.write("back", noise(2, 900_000));
+    history.backup();
+    // The second snapshot names what is condemned, without needing it: it is spared until that goes, too.
+    assert_eq!(history.prune().deleted.objects, 0);
+    history.assert_whole();
+    history.forget(second);
+    let report = history.prune();
+    assert!(report.deleted.bytes > 800_000, "{report:?}");
+    history.assert_whole();
+    assert!(names(history.site.store(), "gc/").iter().all(|n| n.as_str().starts_with("gc/deleted-")));
+}
+
+#[test]
+fn segments_that_no_commit_names_yet_are_left_alone_while_they_are_young() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::on(Arc::new(LocalStore::create(&folder.path().join("repo")).unwrap()));
+    history.write("a", noise(1, 9000));
+    history.backup();
+    let orphan = {
+        let other = Site::on(Arc::new(MemoryStore::new()));
+        write_old(&other.home("bob").join("x"), noise(5, 9_000_000));
+        other.backup();
+        let name = names(other.store(), "segments/").remove(0);
+        let bytes = other.store().get(&name).unwrap();
+        history.site.store().put(&name, &bytes).unwrap();
+        name
+    };
+    let day = Duration::from_secs(24 * 3600);
+    let report = history.try_prune(|o| o.min_age = day).unwrap();
+    assert_eq!((report.young.objects, report.deleted.objects), (1, 0));
+    assert!(history.site.store().get(&orphan).is_ok());
+    assert_eq!(history.prune().deleted.objects, 1);
+    assert!(history.site.store().get(&orphan).is_err());
+    history.assert_whole();
+}
+
+#[test]
+fn snapshots_that_vanished_without_a_word_stop_a_prune() {
+    let mut history = History::new();
+    history.write("gone", noise(2, 900_000));
+    let first = history.backup();
+    history.remove("gone").write("kept", "kept");
+    let second = history.backup();
+    history.write("kept", "kept again");
+    history.backup();
+    history.forget(first);
+    history.prune();
+    let lost = history.site.repository().snapshots().unwrap().into_iter().find(|s| s.record.id == second);
+    history.site.store().delete(&lost.unwrap().name).unwrap();
+    history.expected.remove(&second);
+    assert!(matches!(history.try_prune(|_| {}), Err(PruneError::Vanished(lost)) if lost.len() == 1));
+    history.try_prune(|o| o.force = true).unwrap();
+    history.assert_whole();
+}
+
+#[test]
+fn forgetting_everything_is_not_followed_by_deleting_everything() {
+    let mut history = History::new();
+    history.write("gone", noise(2, 20_000_000));
+    let first = history.backup();
+    history.forget(first);
+    assert!(matches!(history.try_prune(|_| {}), Err(PruneError::NothingLeft { .. })));
+    history.try_prune(|o| o.force = true).unwrap();
+    assert!(names(history.site.store(), "segments/").is_empty());
+    history.backup();
+    history.assert_whole();
+}
