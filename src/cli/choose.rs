@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::{Timestamp, ZonedDateTime};
 
 use super::error::CliError;
-use crate::engine::select::{Filter, PathSpec, Place, SelectError, SnapshotSpec};
+use crate::engine::select::{Filter, PathSpec, Place, SelectError, SnapshotHead, SnapshotSpec};
 use crate::repo::Snapshot;
 
 /// Which snapshots count.
@@ -58,10 +58,9 @@ pub fn spec(text: &OsStr) -> Result<PathSpec, CliError> {
 }
 
 /// The snapshot that `text` names: an id or its beginning, `latest`, a time.
-pub fn snapshot<'s>(snapshots: &'s [Snapshot], text: &str) -> Result<&'s Snapshot, CliError> {
+pub fn snapshot<'s, S: SnapshotHead>(snapshots: &'s [S], text: &str) -> Result<&'s S, CliError> {
     let spec = SnapshotSpec::parse(text, &ZonedDateTime::now())?;
-    let selected = crate::engine::select::resolve(snapshots, &spec, &Filter::default(), Timestamp::now())?;
-    Ok(selected.snapshot)
+    Ok(crate::engine::select::find(snapshots, &spec, Timestamp::now())?)
 }
 
 /// Refuses a user whom no snapshot knows, so that a slip of the pen is not an empty answer.

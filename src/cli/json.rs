@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::format::{Attention, EntryKind, HomeRecord, SnapshotRecord};
+use crate::index::Summary;
 
 /// A snapshot.
 #[derive(Debug, Serialize)]
@@ -36,8 +37,9 @@ pub struct SnapshotObject {
     pub bytes_new: u64,
     /// Files that could not be saved as they are.
     pub problems: u64,
-    /// Each home.
-    pub homes: Vec<HomeObject>,
+    /// Each home; left out of a brief answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub homes: Option<Vec<HomeObject>>,
 }
 
 /// A home in a snapshot.
@@ -91,7 +93,26 @@ impl SnapshotObject {
             bytes: sum(|home| home.bytes),
             bytes_new: sum(|home| home.bytes_new),
             problems: sum(|home| home.problems),
-            homes: homes.iter().map(|home| HomeObject::new(home)).collect(),
+            homes: Some(homes.iter().map(|home| HomeObject::new(home)).collect()),
+        }
+    }
+
+    /// A snapshot without its homes; the sums are those of all.
+    pub fn brief(summary: &Summary) -> Self {
+        Self {
+            id: summary.id.to_hex(),
+            short_id: summary.id.short_hex(),
+            time: rfc3339(summary.time_ms),
+            finished: rfc3339(summary.finished_ms),
+            source: summary.source.clone(),
+            host: summary.host.clone(),
+            program: summary.program.clone(),
+            tags: summary.tags.clone(),
+            files: summary.totals.files,
+            bytes: summary.totals.bytes,
+            bytes_new: summary.totals.bytes_new,
+            problems: summary.totals.problems,
+            homes: None,
         }
     }
 }

@@ -32,6 +32,21 @@ impl Lines {
         self.write(&bytes)
     }
 
+    /// An array of objects for programs, in one line. They are made one after another: all together may be
+    /// more than memory holds.
+    pub fn array<T: Serialize>(
+        &mut self,
+        objects: impl Iterator<Item = Result<T, CliError>>,
+    ) -> Result<(), CliError> {
+        let mut before = &b"["[..];
+        for object in objects {
+            let object = serde_json::to_vec(&object?).map_err(|error| CliError::Output(error.into()))?;
+            self.to.write_all(before).and_then(|()| self.to.write_all(&object)).map_err(CliError::Output)?;
+            before = b",";
+        }
+        self.line(if before == b"[" { "[]" } else { "]" })
+    }
+
     /// Writes what is left.
     pub fn finish(mut self) -> Result<(), CliError> {
         self.to.flush().map_err(CliError::Output)

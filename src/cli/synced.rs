@@ -14,6 +14,14 @@ use crate::repo::{Repository, Snapshot};
 /// Fewer objects than these are read before anyone wonders.
 const WORTH_TELLING: usize = 32;
 
+/// A repository whose index knows all that the store holds.
+pub struct Indexed {
+    /// It.
+    pub repository: Repository,
+    /// Objects that cannot be read; what needs them cannot be had.
+    pub damaged: usize,
+}
+
 /// A repository whose snapshots are known.
 pub struct Synced {
     /// It.
@@ -24,7 +32,7 @@ pub struct Synced {
     pub damaged: usize,
 }
 
-impl Synced {
+impl Indexed {
     /// Opens the repository and reads what its index lacks. Damage is told as warnings.
     pub fn open(context: &Context) -> Result<Self, CliError> {
         let mut repository = open::open(context)?;
@@ -32,14 +40,31 @@ impl Synced {
         let report = repository.sync(&mut |done, total| display.update(done, total))?;
         display.clear();
         report.damaged.iter().for_each(|error| context.output.warn(&text::chain(error)));
-        let snapshots = repository.snapshots()?;
-        Ok(Self { repository, snapshots, damaged: report.damaged.len() })
+        Ok(Self { repository, damaged: report.damaged.len() })
     }
 
     /// The exit code of a command that found nothing wrong itself.
     pub fn exit(&self) -> Exit {
-        if self.damaged == 0 { Exit::Done } else { Exit::Problems }
+        exit(self.damaged)
     }
+}
+
+impl Synced {
+    /// Opens the repository, reads what its index lacks, and all snapshots.
+    pub fn open(context: &Context) -> Result<Self, CliError> {
+        let Indexed { repository, damaged } = Indexed::open(context)?;
+        let snapshots = repository.snapshots()?;
+        Ok(Self { repository, snapshots, damaged })
+    }
+
+    /// The exit code of a command that found nothing wrong itself.
+    pub fn exit(&self) -> Exit {
+        exit(self.damaged)
+    }
+}
+
+fn exit(damaged: usize) -> Exit {
+    if damaged == 0 { Exit::Done } else { Exit::Problems }
 }
 
 /// Says that an index is being built, where that takes a while.

@@ -76,6 +76,9 @@ pub struct BackupOptions {
     pub never: Vec<PathBuf>,
 }
 
+/// Supersessions from one attempt to the next: others may republish what an abandoned attempt committed, counting on from
+/// there, and must not get past the attempt that counts.
+const ATTEMPT_SHIFT: u32 = 16;
 /// How often a run begins anew because prunes condemn what it relies on.
 const ATTEMPTS: u32 = 16;
 /// A home that had fewer files is not called shrunk: too little to tell.
@@ -190,7 +193,8 @@ fn attempt(
         match repository.look(&committed.hash, &committed.deps) {
             Ok(()) => {}
             Err(RepoError::Condemned(_)) => {
-                return Ok(Attempt::Unsafe(Again { id, supersession: committed.supersession + 1 }));
+                let attempt = again.map_or(1, |again| again.attempt + 1);
+                return Ok(Attempt::Unsafe(Again { id, attempt }));
             }
             Err(error) => return Err(error.into()),
         }
@@ -223,11 +227,11 @@ enum Attempt {
     Unsafe(Again),
 }
 
-/// Which commit of which snapshot comes next.
+/// Which attempt at which snapshot comes next.
 #[derive(Debug, Clone, Copy)]
 struct Again {
     id: SnapshotId,
-    supersession: u32,
+    attempt: u32,
 }
 
 /// Finds out which earlier snapshots may be built upon although some of their deps are gone, or are on their
@@ -438,7 +442,7 @@ fn snapshot_record(
     parents.sort();
     SnapshotRecord {
         id: again.map_or_else(|| new_id(started), |again| again.id),
-        supersession: again.map_or(0, |again| again.supersession),
+        supersession: again.map_or(0, |again| again.attempt << ATTEMPT_SHIFT),
         time_ms: started.as_millisecond(),
         finished_ms: Timestamp::now().as_millisecond(),
         source: options.source.clone(),

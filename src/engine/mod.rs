@@ -6,6 +6,7 @@ mod browse_error;
 pub mod diff;
 pub mod dump;
 pub mod find;
+pub mod forget;
 mod home_path;
 mod kind;
 mod listing;

@@ -50,10 +50,12 @@ pub fn prune(
     }
     interrupted(meter)?;
     condemn(repository, &world, options)?;
-    // Whoever published a snapshot before this listing is seen by it; whoever publishes later sees the
-    // record of what is condemned.
+    // Only what was condemned before the commits are listed again: whoever published a snapshot before that
+    // listing is seen by it; whoever publishes later sees the record.
+    let carried: HashSet<ObjectName> =
+        repository.gc().of_kind(GcKind::Condemned).map(|(name, _)| name.clone()).collect();
     let again = World::look_again(repository, options, world)?;
-    let doomed = doomed(repository, &again, options, &mut report);
+    let doomed = doomed(repository, &again, &carried, options, &mut report);
     delete(repository, &doomed, meter, &mut report)?;
     record_deleted(repository, &again, &doomed, options)?;
     clean_up(repository, &mut report)?;
@@ -92,10 +94,12 @@ fn put_record(
     Ok(())
 }
 
-/// What is condemned for long enough, and still not needed now that the commits were listed again.
+/// What those of the records in `carried` that are old enough condemn, and what is still not needed now that the
+/// commits were listed again.
 fn doomed(
     repository: &Repository,
     world: &World,
+    carried: &HashSet<ObjectName>,
     options: &PruneOptions,
     report: &mut PruneReport,
 ) -> Vec<Object> {
@@ -103,7 +107,7 @@ fn doomed(
     let (mut due, mut waiting) = (HashSet::<ShortHash>::new(), HashSet::<ShortHash>::new());
     for (name, record) in repository.gc().of_kind(GcKind::Condemned) {
         let age_ms = world.age_ms(name, record.time_ms, now_ms);
-        let is_due = u128::from(age_ms) >= options.grace.as_millis();
+        let is_due = carried.contains(name) && u128::from(age_ms) >= options.grace.as_millis();
         if is_due { &mut due } else { &mut waiting }.extend(&record.segments);
     }
     let is_dead = |object: &&Object| !world.is_live(object);

@@ -3,6 +3,7 @@
 
 mod error;
 mod filter;
+mod head;
 mod moment;
 mod spec;
 mod timeline;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 
 pub use error::{Candidate, SelectError};
 pub use filter::Filter;
+pub use head::SnapshotHead;
 pub use spec::{PathSpec, Place, SnapshotSpec};
 
 use super::HomePath;
@@ -95,7 +97,7 @@ pub fn resolve<'s>(
     now: Timestamp,
 ) -> Result<Selected<'s>, SelectError> {
     let mut candidates = newest_first(snapshots, now);
-    candidates.retain(|(_, snapshot)| filter.accepts(snapshot));
+    candidates.retain(|(_, snapshot)| filter.accepts(*snapshot));
     let total = candidates.len();
     match spec {
         SnapshotSpec::Id(prefix) => return Ok(of_snapshot(by_prefix(snapshots, prefix)?, filter)),
@@ -106,6 +108,25 @@ pub fn resolve<'s>(
         Some((_, newest)) => Ok(by_home(newest, candidates.iter().map(|(_, s)| *s), filter)),
         None if total == 0 => Err(SelectError::NoSnapshots { is_filtered: !snapshots.is_empty() }),
         None => Err(SelectError::TooOld { snapshots: total }),
+    }
+}
+
+/// Finds the one snapshot that `spec` names: for a time, the newest that had been taken by then.
+pub fn find<'s, S: SnapshotHead>(
+    snapshots: &'s [S],
+    spec: &SnapshotSpec,
+    now: Timestamp,
+) -> Result<&'s S, SelectError> {
+    let mut order = newest_first(snapshots, now).into_iter();
+    let found = match spec {
+        SnapshotSpec::Id(prefix) => return by_prefix(snapshots, prefix),
+        SnapshotSpec::Latest { back } => order.nth(*back),
+        SnapshotSpec::At(time) => order.find(|(began, _)| began <= time),
+    };
+    match found {
+        Some((_, snapshot)) => Ok(snapshot),
+        None if snapshots.is_empty() => Err(SelectError::NoSnapshots { is_filtered: false }),
+        None => Err(SelectError::TooOld { snapshots: snapshots.len() }),
     }
 }
 
@@ -145,12 +166,12 @@ pub fn resolve_place<'s>(
 /// Every state of every home in the snapshots that pass the filter, newest first; those in which a
 /// home had shrunk are noted.
 pub fn states<'s>(snapshots: &'s [Snapshot], filter: &Filter, now: Timestamp) -> Vec<HomeState<'s>> {
-    let accepted = newest_first(snapshots, now).into_iter().map(|(_, s)| s).filter(|s| filter.accepts(s));
+    let accepted = newest_first(snapshots, now).into_iter().map(|(_, s)| s).filter(|s| filter.accepts(*s));
     accepted.flat_map(|snapshot| of_snapshot(snapshot, filter).homes).collect()
 }
 
-fn by_prefix<'s>(snapshots: &'s [Snapshot], prefix: &str) -> Result<&'s Snapshot, SelectError> {
-    let matching: Vec<_> = snapshots.iter().filter(|s| s.record.id.to_hex().starts_with(prefix)).collect();
+fn by_prefix<'s, S: SnapshotHead>(snapshots: &'s [S], prefix: &str) -> Result<&'s S, SelectError> {
+    let matching: Vec<_> = snapshots.iter().filter(|s| s.id().to_hex().starts_with(prefix)).collect();
     match matching[..] {
         [only] => Ok(only),
         [] => Err(SelectError::NoSuchId(prefix.into())),

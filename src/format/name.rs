@@ -205,6 +205,7 @@ mod tests {
     #[test]
     fn a_mark_names_the_snapshot_that_it_hides() {
         let id = SnapshotId([0xab; 16]);
+        assert_eq!(ObjectName::forgotten(id).forgotten_snapshot(), Some(id));
         let hides = |text: String| text.parse::<ObjectName>().unwrap().forgotten_snapshot();
         for rest in ["", "-", "-x", "-cdcd/more.1"] {
             assert_eq!(hides(format!("forgotten/{id}{rest}")), Some(id), "{rest}");

@@ -2,43 +2,43 @@
 
 mod gc;
 mod scan;
+mod summaries;
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+pub use summaries::{HomeList, HomeMention, Summary, Totals, Users};
 
 use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Codec, Hash};
-use crate::format::{BlockKind, Header, ObjectName, SegmentKind, Toc};
+use crate::format::{BlockKind, Header, ObjectName, SegmentKind, SnapshotRecord, Toc};
 
-const SCHEMA: Schema = Schema {
-    version: 3,
-    sql: "
-        CREATE TABLE segments (
-            segment INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
-            length INTEGER NOT NULL, kind INTEGER NOT NULL, header BLOB NOT NULL
-        );
-        CREATE TABLE blocks (
-            segment INTEGER NOT NULL, block INTEGER NOT NULL, kind INTEGER NOT NULL, codec INTEGER NOT NULL,
-            start INTEGER NOT NULL, stored_len INTEGER NOT NULL, raw_len INTEGER NOT NULL,
-            PRIMARY KEY (segment, block)
-        ) WITHOUT ROWID;
-        CREATE TABLE chunks (
-            id BLOB NOT NULL, segment INTEGER NOT NULL, block INTEGER NOT NULL,
-            start INTEGER NOT NULL, length INTEGER NOT NULL,
-            PRIMARY KEY (id, segment)
-        ) WITHOUT ROWID;
-        CREATE TABLE snapshots (
-            hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
-        CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;
-        CREATE TABLE image (segments INTEGER NOT NULL);
-        INSERT INTO image VALUES (0);
-        CREATE TABLE verified (at_s INTEGER NOT NULL);
-        INSERT INTO verified VALUES (unixepoch());",
-};
+const SCHEMA: Schema = Schema { version: 3, sql: &[TABLES, gc::TABLES, summaries::TABLES] };
+
+const TABLES: &str = "
+    CREATE TABLE segments (
+        segment INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
+        length INTEGER NOT NULL, kind INTEGER NOT NULL, header BLOB NOT NULL
+    );
+    CREATE TABLE blocks (
+        segment INTEGER NOT NULL, block INTEGER NOT NULL, kind INTEGER NOT NULL, codec INTEGER NOT NULL,
+        start INTEGER NOT NULL, stored_len INTEGER NOT NULL, raw_len INTEGER NOT NULL,
+        PRIMARY KEY (segment, block)
+    ) WITHOUT ROWID;
+    CREATE TABLE chunks (
+        id BLOB NOT NULL, segment INTEGER NOT NULL, block INTEGER NOT NULL,
+        start INTEGER NOT NULL, length INTEGER NOT NULL,
+        PRIMARY KEY (id, segment)
+    ) WITHOUT ROWID;
+    CREATE TABLE snapshots (
+        hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE image (segments INTEGER NOT NULL);
+    INSERT INTO image VALUES (0);
+    CREATE TABLE verified (at_s INTEGER NOT NULL);
+    INSERT INTO verified VALUES (unixepoch());";
 
 /// A segment by its row, which is how sets of segments are kept small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -283,16 +283,30 @@ impl Catalog {
         Ok(sum as u64)
     }
 
-    /// Every known commit, in no order.
-    pub fn snapshots(&self) -> Result<Vec<StoredSnapshot>, IndexError> {
-        let rows = self.rows("SELECT name, hash, record FROM snapshots", |r| {
-            Ok((r.get::<_, String>(0)?, Hash(r.get(1)?), r.get::<_, Vec<u8>>(2)?))
-        })?;
-        let parse = |(name, hash, record): (String, Hash, Vec<u8>)| {
+    /// Every known commit by name, in no order.
+    pub fn commits(&self) -> Result<Vec<(ObjectName, Hash)>, IndexError> {
+        let rows =
+            self.rows("SELECT name, hash FROM snapshots", |r| Ok((r.get::<_, String>(0)?, Hash(r.get(1)?))))?;
+        let parse = |(name, hash): (String, Hash)| {
             let name = name.parse().map_err(|_| IndexError::Damaged("a snapshot's name"))?;
-            Ok(StoredSnapshot { name, hash, record })
+            Ok((name, hash))
         };
         rows.into_iter().map(parse).collect()
+    }
+
+    /// A commit, if it is known.
+    pub fn snapshot(&self, hash: &Hash) -> Result<Option<StoredSnapshot>, IndexError> {
+        let query = || {
+            let sql = "SELECT name, hash, record FROM snapshots WHERE hash = ?1";
+            self.0.connection.prepare_cached(sql)?.query_row([&hash.0[..]], stored_snapshot).optional()
+        };
+        query().map_err(|e| self.0.error(e))?.map(parse_snapshot).transpose()
+    }
+
+    /// Every known commit, in no order.
+    pub fn snapshots(&self) -> Result<Vec<StoredSnapshot>, IndexError> {
+        let rows = self.rows("SELECT name, hash, record FROM snapshots", stored_snapshot)?;
+        rows.into_iter().map(parse_snapshot).collect()
     }
 
     /// Whether a commit is known.
@@ -314,6 +328,17 @@ impl Catalog {
         };
         query().map_err(|e| self.0.error(e))
     }
+}
+
+type SnapshotRow = (String, [u8; 32], Vec<u8>);
+
+fn stored_snapshot(r: &Row<'_>) -> rusqlite::Result<SnapshotRow> {
+    Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+}
+
+fn parse_snapshot((name, hash, record): SnapshotRow) -> Result<StoredSnapshot, IndexError> {
+    let name = name.parse().map_err(|_| IndexError::Damaged("a snapshot's name"))?;
+    Ok(StoredSnapshot { name, hash: Hash(hash), record })
 }
 
 fn location(r: &Row<'_>) -> rusqlite::Result<Location> {
@@ -366,18 +391,23 @@ impl CatalogWriter {
         if let Some(known) = self.0.segment_of(hash)? {
             return Ok(known);
         }
-        let path = self.0.0.path.clone();
-        let error = |source| IndexError::Sqlite { path: path.clone(), source };
-        let transaction = self.0.0.connection.transaction().map_err(error)?;
-        let row = insert_segment(&transaction, name, hash, length, header, toc).map_err(error)?;
-        transaction.commit().map_err(error)?;
-        Ok(row)
+        self.transact(|transaction| insert_segment(transaction, name, hash, length, header, toc))
     }
 
-    /// Adds a snapshot whose commit segment was added.
-    pub fn add_snapshot(&mut self, name: &ObjectName, hash: &Hash, record: &[u8]) -> Result<(), IndexError> {
-        let sql = "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3)";
-        self.execute(sql, params![&hash.0[..], name.as_str(), record])
+    /// Adds a snapshot whose commit segment was added: its record, as bytes and as what they say, and its
+    /// summary.
+    pub fn add_snapshot(
+        &mut self,
+        name: &ObjectName,
+        hash: &Hash,
+        bytes: &[u8],
+        record: &SnapshotRecord,
+    ) -> Result<(), IndexError> {
+        self.transact(|transaction| {
+            let sql = "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3)";
+            transaction.prepare_cached(sql)?.execute(params![&hash.0[..], name.as_str(), bytes])?;
+            summaries::insert(transaction, name, hash, record)
+        })
     }
 
     /// Notes that all segments were looked for in the store.
@@ -392,8 +422,11 @@ impl CatalogWriter {
 
     /// Forgets a commit that is gone from the store.
     pub fn remove_snapshot(&mut self, hash: &Hash) -> Result<(), IndexError> {
-        self.execute("DELETE FROM exact_deps WHERE hash = ?1", [&hash.0[..]])?;
-        self.execute("DELETE FROM snapshots WHERE hash = ?1", [&hash.0[..]])
+        self.transact(|transaction| {
+            transaction.execute("DELETE FROM exact_deps WHERE hash = ?1", [&hash.0[..]])?;
+            transaction.execute("DELETE FROM snapshots WHERE hash = ?1", [&hash.0[..]])?;
+            summaries::remove(transaction, hash)
+        })
     }
 
     /// Forgets segments that are gone from the store, with everything in them. Chunks are sorted by id, so
@@ -402,9 +435,7 @@ impl CatalogWriter {
         if rows.is_empty() {
             return Ok(());
         }
-        let path = self.0.0.path.clone();
-        let mut remove = || -> rusqlite::Result<()> {
-            let transaction = self.0.0.connection.transaction()?;
+        self.transact(|transaction| {
             transaction.execute_batch(
                 "CREATE TEMP TABLE IF NOT EXISTS gone (segment INTEGER PRIMARY KEY); DELETE FROM gone;",
             )?;
@@ -415,14 +446,29 @@ impl CatalogWriter {
                 let sql = format!("DELETE FROM {table} WHERE segment IN (SELECT segment FROM gone)");
                 transaction.execute(&sql, [])?;
             }
-            transaction.commit()
-        };
-        remove().map_err(|source| IndexError::Sqlite { path, source })
+            Ok(())
+        })
+    }
+
+    /// All of it, or nothing. The lock for writing is taken at the beginning: a transaction that read
+    /// first could not wait for another writer.
+    fn transact<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, IndexError> {
+        let database = &mut self.0.0;
+        let path = &database.path;
+        let error = |source| IndexError::Sqlite { path: path.clone(), source };
+        let begun = database.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(error)?;
+        let result = change(&transaction).map_err(error)?;
+        transaction.commit().map_err(error)?;
+        Ok(result)
     }
 }
 
 fn insert_segment(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &Transaction<'_>,
     name: &ObjectName,
     hash: &Hash,
     length: u64,

@@ -58,7 +58,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 /// A schema with the version that `user_version` must show. There are no migrations: the index can be rebuilt.
 pub(super) struct Schema {
     pub version: i32,
-    pub sql: &'static str,
+    pub sql: &'static [&'static str],
 }
 
 /// A connection that is ready for use, to a database whose path it remembers for errors.
@@ -116,7 +116,7 @@ impl Database {
         let execute = |sql: &str| self.connection.execute_batch(sql).map_err(|e| self.error(e));
         execute("BEGIN IMMEDIATE")?;
         if self.version()? == 0 {
-            execute(schema.sql)?;
+            schema.sql.iter().copied().try_for_each(execute)?;
             execute(&format!("PRAGMA user_version = {}", schema.version))?;
         }
         execute("COMMIT")

@@ -10,7 +10,8 @@ mod database;
 mod seen;
 
 pub use catalog::{
-    BlockRow, Catalog, CatalogWriter, KnownSegment, ListedSegment, Location, SegmentRow, StoredSnapshot,
+    BlockRow, Catalog, CatalogWriter, HomeList, HomeMention, KnownSegment, ListedSegment, Location,
+    SegmentRow, StoredSnapshot, Summary, Totals, Users,
 };
 pub use database::IndexError;
 pub use seen::{HomeKey, Seen, SeenDirectory, SeenRow, SeenWriter};

@@ -14,7 +14,7 @@ use crate::codec::{ChunkId, Hash};
 
 const SCHEMA: Schema = Schema {
     version: 2,
-    sql: "
+    sql: &["
         CREATE TABLE homes (
             home INTEGER PRIMARY KEY, source TEXT NOT NULL, user BLOB NOT NULL, base BLOB NOT NULL,
             UNIQUE (source, user)
@@ -27,7 +27,7 @@ const SCHEMA: Schema = Schema {
         CREATE TABLE listings (
             home INTEGER NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL, entries BLOB NOT NULL,
             PRIMARY KEY (home, device, inode)
-        ) WITHOUT ROWID;",
+        ) WITHOUT ROWID;"],
 };
 
 /// A home in this database.

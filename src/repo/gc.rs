@@ -6,15 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::inventory::damage;
+use super::inventory::{WALK_THREADS, damage};
 use super::{RepoError, Repository, Snapshot};
 use crate::codec::Hash;
 use crate::format::{GcKind, GcRecord, ObjectName, SegmentKind, SegmentWriter, ShortHash, SnapshotRecord};
 use crate::index::SegmentRow;
 use crate::keys::random_bytes;
-
-/// Threads that walk a snapshot's trees.
-const WALK_THREADS: usize = 2;
+use crate::store::Listed;
 
 /// The records that are known, as of the last [`Repository::sync`].
 #[derive(Debug, Default)]
@@ -111,9 +109,34 @@ impl Repository {
     /// Reads records that are new, before anything else of the store is looked at, and drops from the index
     /// what was deleted. An index that is older than a prune so learns of it before it can call a chunk known.
     pub(super) fn sync_gc(&mut self) -> Result<(), RepoError> {
+        let listed = self.store.list(ObjectName::GC)?;
+        self.take_gc(listed)
+    }
+
+    /// Reads the records anew, sure to miss none that was put before: for judging commits that were listed before.
+    pub fn refresh_gc(&mut self) -> Result<(), RepoError> {
+        let listed = self.settled_gc()?;
+        self.take_gc(listed)
+    }
+
+    /// Lists the records until two listings in a row are equal. While one listing runs, a prune can put a record and
+    /// remove the one that it replaces, and a listing in no order may have both; what it put before it
+    /// removed is in the next listing.
+    fn settled_gc(&self) -> Result<Vec<Listed>, RepoError> {
+        let mut before = self.store.list(ObjectName::GC)?;
+        loop {
+            let again = self.store.list(ObjectName::GC)?;
+            if again.iter().map(|l| &l.name).eq(before.iter().map(|l| &l.name)) {
+                return Ok(again);
+            }
+            before = again;
+        }
+    }
+
+    fn take_gc(&mut self, listed: Vec<Listed>) -> Result<(), RepoError> {
         let mut kept: BTreeMap<ObjectName, Vec<u8>> = self.catalog().gc_records()?.into_iter().collect();
         let mut gc = GcRecords::default();
-        for listed in self.store.list(ObjectName::GC)? {
+        for listed in listed {
             let known = kept.remove(&listed.name).and_then(|bytes| GcRecord::from_bytes(&bytes).ok());
             let read = match known {
                 Some(record) => Ok(record),
@@ -126,7 +149,7 @@ impl Repository {
                 }
                 // A prune that ended withdrew it; what it spoke of stands in a record of what was deleted,
                 // which the next listing has.
-                Err(error) if error.is_absent() => return self.sync_gc(),
+                Err(error) if error.is_absent() => return self.refresh_gc(),
                 Err(error) => gc.unreadable.push(damage(error)?),
             }
         }
@@ -181,7 +204,7 @@ impl Repository {
     /// snapshot is not safe, and has to be made again. Otherwise every prune that deletes will see the commit first.
     pub fn look(&self, commit: &Hash, deps: &[ShortHash]) -> Result<(), RepoError> {
         let needed = needed(commit, deps);
-        for listed in self.store.list(ObjectName::GC)? {
+        for listed in self.settled_gc()? {
             if self.gc.records.contains_key(&listed.name) {
                 continue;
             }

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use super::{RepoError, Repository};
 use crate::codec::{Hash, Opener, RepositoryKeys, SnapshotId};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, ShortHash, SnapshotRecord, Toc, Trailer};
-use crate::index::StoredSnapshot;
-use crate::store::Store;
+use crate::index::{StoredSnapshot, Summary};
+use crate::store::{Listed, Store};
 
 /// Every so often, all known segments are looked for in the store's listing, whatever the index says.
 const VERIFY_S: i64 = 3600;
+/// Threads that walk the trees of a snapshot.
+pub(super) const WALK_THREADS: usize = 2;
 /// Read of a segment's end at first; most tables of contents with their trees fit.
 const TAIL_LEN: usize = 256 << 10;
 
@@ -27,6 +29,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    fn from_stored(stored: StoredSnapshot) -> Result<Self, RepoError> {
+        let record = read_record(&stored.name, &stored.record)?;
+        Ok(Self { name: stored.name, hash: stored.hash, record })
+    }
+
     /// When the run began.
     pub fn time(&self) -> Timestamp {
         Timestamp::from_millisecond(self.record.time_ms).unwrap_or_default()
@@ -74,21 +81,22 @@ impl Repository {
     fn try_sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         let mut report = SyncReport::default();
         self.sync_gc()?;
-        let listed = self.listed_commits()?;
+        // Before the listing: what another process enters meanwhile is not taken for gone.
+        let known = self.catalog().commits()?;
+        let listed = self.store.list(CommitName::PREFIX)?;
         self.forgotten = self.listed_forgotten()?;
-        let known: HashMap<Hash, ObjectName> =
-            self.catalog().snapshots()?.into_iter().map(|s| (s.hash, s.name)).collect();
-        let gone: Vec<_> = known.keys().filter(|hash| !listed.contains_key(hash)).copied().collect();
-        for hash in &gone {
+        let gone = without(&known, |(name, _)| name, &listed, |l| &l.name);
+        for (_, hash) in &gone {
             self.catalog.remove_snapshot(hash)?;
         }
         report.commits_removed = gone.len();
-        let mut new: Vec<_> = listed.iter().filter(|(hash, _)| !known.contains_key(hash)).collect();
-        new.sort_by_key(|(_, (name, _))| name.clone());
+        let new = without(&listed, |l| &l.name, &known, |(name, _)| name);
+        let new: Vec<_> =
+            new.into_iter().filter_map(|l| Some((CommitName::parse(&l.name).ok()?, l))).collect();
         let mut deps = HashSet::new();
         let total = new.len();
-        for (done, (hash, (name, length))) in new.into_iter().enumerate() {
-            match self.add_commit(name, hash, *length) {
+        for (done, (parsed, commit)) in new.into_iter().enumerate() {
+            match self.add_commit(&parsed, commit) {
                 Ok(record) => {
                     report.commits_added += 1;
                     deps.extend(record.deps);
@@ -111,25 +119,13 @@ impl Repository {
 
     /// Leading bytes of the hash of every segment that is known to be in the store, and not condemned.
     pub fn reliable_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
-        let segments = self.catalog().segments()?;
-        Ok(segments.iter().map(|s| s.hash.short()).filter(|short| !self.gc.holds(short)).collect())
+        let mut segments = self.present_segments()?;
+        segments.retain(|short| !self.gc.holds(short));
+        Ok(segments)
     }
 
-    /// Every commit object in the store.
-    fn listed_commits(&self) -> Result<HashMap<Hash, (ObjectName, u64)>, RepoError> {
-        let mut commits = HashMap::new();
-        for listed in self.store.list(CommitName::PREFIX)? {
-            if let Ok(parsed) = CommitName::parse(&listed.name) {
-                commits.insert(parsed.hash, (listed.name, listed.length));
-            }
-        }
-        Ok(commits)
-    }
-
-    /// Every snapshot that a mark in the store hides.
-    fn listed_forgotten(&self) -> Result<HashSet<SnapshotId>, RepoError> {
-        let marks = self.store.list(ObjectName::FORGOTTEN)?;
-        Ok(marks.iter().filter_map(|mark| mark.name.forgotten_snapshot()).collect())
+    fn present_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
+        Ok(self.catalog().segments()?.iter().map(|s| s.hash.short()).collect())
     }
 
     /// Adds segments that `needed` names and the index lacks; with `verify`, drops those that are gone.
@@ -146,13 +142,9 @@ impl Repository {
             return Ok(());
         }
         let listed = self.store.list("segments/")?;
-        let commits = self.listed_commits()?;
-        let present: HashMap<&str, u64> = listed
-            .iter()
-            .map(|l| (&l.name, l.length))
-            .chain(commits.values().map(|(name, length)| (name, *length)))
-            .map(|(name, length)| (name.as_str(), length))
-            .collect();
+        let commits = self.store.list(CommitName::PREFIX)?;
+        let present: HashMap<&str, u64> =
+            listed.iter().chain(&commits).map(|l| (l.name.as_str(), l.length)).collect();
         // What is gone or cut short is not relied on, and what needs it is stored again by the next backup.
         let lost: Vec<_> = known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)).collect();
         self.catalog.remove_segments(&lost.iter().map(|s| s.row).collect::<Vec<_>>())?;
@@ -172,19 +164,15 @@ impl Repository {
         Ok(())
     }
 
-    fn add_commit(
-        &mut self,
-        name: &ObjectName,
-        hash: &Hash,
-        length: u64,
-    ) -> Result<SnapshotRecord, RepoError> {
-        let toc = self.add_segment(name, length, SegmentKind::Commit)?;
+    fn add_commit(&mut self, parsed: &CommitName, commit: &Listed) -> Result<SnapshotRecord, RepoError> {
+        let name = &commit.name;
+        let toc = self.add_segment(name, commit.length, SegmentKind::Commit)?;
         let bytes = toc.record.ok_or_else(|| damaged(name, "it has no snapshot record"))?;
         let record = read_record(name, &bytes)?;
-        if !CommitName::parse(name).is_ok_and(|named| names(&named, &record)) {
+        if !names(parsed, &record) {
             return Err(damaged(name, "its name is of another snapshot"));
         }
-        self.catalog.add_snapshot(name, hash, &bytes)?;
+        self.catalog.add_snapshot(name, &parsed.hash, &bytes, &record)?;
         Ok(record)
     }
 
@@ -204,81 +192,75 @@ impl Repository {
         open_toc(self.store.as_ref(), &self.keys, name, length).map(|(header, _, toc)| (header, toc))
     }
 
-    /// Every snapshot that is known, oldest first; of a superseded one only the newest form that is safe. Those
+    /// Every snapshot that is known, oldest first; of a superseded one only the newest form that is whole. Those
     /// that were marked as forgotten at the last [`Repository::sync`] are left out. Their commits stay
     /// in the index, and what lies in them can be read, but nothing new may rest on one: whoever
     /// forgets a snapshot may remove what only it needs.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, RepoError> {
-        let mut by_id: HashMap<SnapshotId, Vec<Snapshot>> = HashMap::new();
-        for commit in self.commits()?.into_iter().filter(|c| !self.forgotten.contains(&c.record.id)) {
-            by_id.entry(commit.record.id).or_default().push(commit);
-        }
-        let mut snapshots: Vec<_> =
-            by_id.into_values().filter_map(|commits| self.newest_safe(commits)).collect();
+        let mut snapshots =
+            self.visible(self.commits()?, |s| (s.record.id, s.record.supersession, s.hash))?;
         snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
         Ok(snapshots)
     }
 
-    /// Of the commits of one snapshot the newest that is safe; the newest, if none is known to be.
-    fn newest_safe(&self, mut commits: Vec<Snapshot>) -> Option<Snapshot> {
-        commits.sort_by_key(|c| std::cmp::Reverse((c.record.supersession, c.hash)));
-        let safe = match commits.len() {
-            0 | 1 => 0,
-            _ => commits.iter().position(|c| self.gc().pass(&c.hash, &c.record)).unwrap_or(0),
-        };
-        (!commits.is_empty()).then(|| commits.swap_remove(safe))
+    /// The summaries of the same snapshots in the same order, at a small part of the cost.
+    pub fn summaries(&self) -> Result<Vec<Summary>, RepoError> {
+        let mut summaries = self.visible(self.catalog().summaries()?, |s| (s.id, s.supersession, s.hash))?;
+        summaries.sort_by_key(|s| (s.time_ms, s.id));
+        Ok(summaries)
     }
 
     /// Every commit that is known: those of forgotten snapshots too, and those that were superseded.
     pub fn commits(&self) -> Result<Vec<Snapshot>, RepoError> {
-        let read = |stored: StoredSnapshot| {
-            let record = read_record(&stored.name, &stored.record)?;
-            Ok(Snapshot { name: stored.name, hash: stored.hash, record })
-        };
-        self.catalog().snapshots()?.into_iter().map(read).collect()
+        self.catalog().snapshots()?.into_iter().map(Snapshot::from_stored).collect()
     }
 
-    /// Whether a mark hides a snapshot, as of the last [`Repository::sync`].
-    pub fn is_forgotten(&self, id: &SnapshotId) -> bool {
-        self.forgotten.contains(id)
+    /// The snapshot that a commit holds, whether or not it is hidden.
+    pub fn snapshot(&self, commit: &Hash) -> Result<Option<Snapshot>, RepoError> {
+        self.catalog().snapshot(commit)?.map(Snapshot::from_stored).transpose()
     }
 
-    /// Hides snapshots, all their commits. Interrupted, it has hidden some of them.
-    pub fn forget(&mut self, ids: &[SnapshotId]) -> Result<(), RepoError> {
-        for id in ids {
-            self.store.put(&ObjectName::forgotten(*id), b"")?;
-            self.forgotten.insert(*id);
+    /// Of all commits, one of each snapshot that no mark hides: the newest of which everything is there.
+    fn visible<T>(
+        &self,
+        commits: Vec<T>,
+        form: impl Fn(&T) -> (SnapshotId, u32, Hash),
+    ) -> Result<Vec<T>, RepoError> {
+        let mut by_id: HashMap<SnapshotId, Vec<T>> = HashMap::new();
+        for commit in commits {
+            by_id.entry(form(&commit).0).or_default().push(commit);
         }
-        Ok(())
-    }
-
-    /// Removes every mark that hides a snapshot.
-    pub fn remove_marks(&mut self, id: &SnapshotId) -> Result<usize, RepoError> {
-        let marks = self.store.list(ObjectName::FORGOTTEN)?;
-        let mut removed = 0;
-        for mark in marks.iter().filter(|mark| mark.name.forgotten_snapshot() == Some(*id)) {
-            self.store.delete(&mark.name)?;
-            removed += 1;
+        by_id.retain(|id, _| !self.is_forgotten(id));
+        let mut chosen = Vec::with_capacity(by_id.len());
+        for mut commits in by_id.into_values() {
+            commits.sort_by_key(|commit| std::cmp::Reverse(form(commit)));
+            let hashes: Vec<Hash> = commits.iter().map(|commit| form(commit).2).collect();
+            chosen.push(commits.swap_remove(self.newest_whole(&hashes)?));
         }
-        self.forgotten.remove(id);
-        Ok(removed)
+        Ok(chosen)
     }
 
-    /// Removes the marks of snapshots of which no commit is left.
-    pub fn remove_marks_without_commits(&mut self) -> Result<usize, RepoError> {
-        // Marks first: the commits listed afterwards are all that a mark among these can be meant for.
-        let marks = self.store.list(ObjectName::FORGOTTEN)?;
-        let listed = self.store.list(CommitName::PREFIX)?;
-        let commits = listed.iter().filter_map(|listed| CommitName::parse(&listed.name).ok());
-        let present: HashSet<SnapshotId> = commits.map(|name| name.id).collect();
-        let mut removed = 0;
-        for mark in marks {
-            if mark.name.forgotten_snapshot().is_some_and(|id| !present.contains(&id)) {
-                self.store.delete(&mark.name)?;
-                removed += 1;
+    /// Of the commits of one snapshot, newest first, the first of which everything is there; the newest, if
+    /// something is missing of all. A commit that was reported as saved may be named in a gc record for ever, for
+    /// it was spared, so a snapshot does not go because of what records say.
+    fn newest_whole(&self, commits: &[Hash]) -> Result<usize, RepoError> {
+        if commits.len() < 2 {
+            return Ok(0);
+        }
+        let (mut found, present) = (Vec::new(), self.present_segments()?);
+        for hash in commits {
+            found.extend(self.snapshot(hash)?);
+        }
+        let has_all = |snapshot: &Snapshot| snapshot.record.deps.iter().all(|dep| present.contains(dep));
+        if let Some(whole) = found.iter().position(has_all) {
+            return Ok(whole);
+        }
+        for (at, snapshot) in found.iter().enumerate() {
+            if self.reach(&[&snapshot.record], WALK_THREADS)?.is_complete(0) {
+                return Ok(at);
             }
         }
-        Ok(removed)
+        Ok(0)
     }
 
     /// Whether the store has a commit, as of the last [`Repository::sync`]; a forgotten snapshot's too.
@@ -286,6 +268,17 @@ impl Repository {
     pub fn has_commit(&self, hash: &Hash) -> Result<bool, RepoError> {
         Ok(self.catalog().has_snapshot(hash)?)
     }
+}
+
+/// Those of `from` whose names are not among those of `others`.
+fn without<'f, F, O>(
+    from: &'f [F],
+    name: impl Fn(&F) -> &ObjectName,
+    others: &[O],
+    other_name: impl Fn(&O) -> &ObjectName,
+) -> Vec<&'f F> {
+    let others: HashSet<&ObjectName> = others.iter().map(other_name).collect();
+    from.iter().filter(|item| !others.contains(name(item))).collect()
 }
 
 /// A segment's head, its cipher and its table of contents.
@@ -343,7 +336,7 @@ mod tests {
     use crate::codec::ChunkId;
     use crate::keys::{Cost, Secret};
     use crate::repo::{CreateOptions, WriteTarget, WriterOptions};
-    use crate::store::MemoryStore;
+    use crate::store::{Call, MemoryStore, RecordStore};
 
     fn secret() -> Secret {
         Secret::KeyFile([1; 32].into())
@@ -383,8 +376,16 @@ mod tests {
         format!("{}{}{rest}", ObjectName::FORGOTTEN, SnapshotId([id; 16])).parse().unwrap()
     }
 
+    /// The snapshots, which the summaries have to agree with.
     fn ids(repository: &Repository) -> Vec<u8> {
-        repository.snapshots().unwrap().iter().map(|s| s.record.id.0[0]).collect()
+        let snapshots = repository.snapshots().unwrap();
+        let summaries = repository.summaries().unwrap();
+        let commits: Vec<_> = snapshots.iter().map(|s| (&s.name, s.hash)).collect();
+        assert_eq!(commits, summaries.iter().map(|s| (&s.name, s.hash)).collect::<Vec<_>>());
+        for snapshot in &snapshots {
+            assert_eq!(repository.snapshot(&snapshot.hash).unwrap().as_ref(), Some(snapshot));
+        }
+        snapshots.iter().map(|s| s.record.id.0[0]).collect()
     }
 
     fn sync(repository: &mut Repository) {
@@ -406,12 +407,45 @@ mod tests {
         assert_eq!(ids(&repository), [2]);
         assert!(repository.has_commit(&first).unwrap());
         assert!(!repository.has_commit(&Hash([9; 32])).unwrap());
+        // This program's own mark, on top.
+        repository.forget(SnapshotId([2; 16])).unwrap();
+        repository.forget(SnapshotId([2; 16])).unwrap();
+        assert!(ids(&repository).is_empty());
+        store.delete(&mark(2, "")).unwrap();
         let mut reader = repository.reader().unwrap();
         reader.with_data(&first_chunk, 3, |bytes| assert_eq!(bytes, [1, 0, 7])).unwrap();
 
         store.delete(&mark(1, "-cd")).unwrap();
         sync(&mut repository);
         assert_eq!(ids(&repository), [1, 2]);
+    }
+
+    #[test]
+    fn a_commit_that_is_gone_leaves_neither_record_nor_summary() {
+        let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+        let mut repository = create(&store, folder.path());
+        let (first, _) = commit(&mut repository, 1, 0);
+        commit(&mut repository, 2, 0);
+        store.delete(&repository.snapshot(&first).unwrap().unwrap().name).unwrap();
+        let report = repository.sync(&mut |_, _| {}).unwrap();
+        assert_eq!((report.commits_removed, report.damaged.len()), (1, 1));
+        assert_eq!(ids(&repository), [2]);
+        assert_eq!(repository.snapshot(&first).unwrap(), None);
+    }
+
+    #[test]
+    fn a_sync_without_news_reads_no_object() {
+        let (store, folder) = (RecordStore::new(MemoryStore::new()), tempfile::tempdir().unwrap());
+        let store = Arc::new(store);
+        let options = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+        let mut repository = Repository::create(store.clone(), &secret(), folder.path(), &options).unwrap();
+        commit(&mut repository, 1, 0);
+        sync(&mut repository);
+        store.take_calls();
+        sync(&mut repository);
+        let list = |prefix: &str| Call::List { prefix: prefix.into() };
+        let lists = [ObjectName::GC, CommitName::PREFIX, ObjectName::FORGOTTEN].map(list);
+        assert_eq!(store.take_calls(), lists);
     }
 
     #[test]

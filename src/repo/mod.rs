@@ -5,6 +5,7 @@ mod error;
 mod gc;
 mod image;
 mod inventory;
+mod marks;
 mod reach;
 mod reader;
 mod republish;

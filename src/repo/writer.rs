@@ -194,7 +194,7 @@ impl Repository {
             name.to_object_name()
         })?;
         put.enter(&mut self.catalog)?;
-        self.catalog.add_snapshot(&put.name, &put.hash, &bytes)?;
+        self.catalog.add_snapshot(&put.name, &put.hash, &bytes, &record)?;
         Ok(Committed {
             id: record.id,
             supersession: record.supersession,

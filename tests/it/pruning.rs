@@ -52,7 +52,7 @@ impl History {
     }
 
     fn forget(&mut self, id: SnapshotId) {
-        self.site.repository().forget(&[id]).unwrap();
+        self.site.repository().forget(id).unwrap();
         self.expected.remove(&id);
     }
 

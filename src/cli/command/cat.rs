@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::json::{SnapshotObject, hex, lossy, raw, rfc3339};
 use crate::cli::open;
 use crate::codec::{ChunkId, Codec};
+use crate::engine::select::SelectError;
 use crate::format::{
     BlockKind, ChunkEntry, Content, Entry, EntryKind, Extent, ObjectName, SlotKind, SnapshotRecord, TocBlock,
     TreeObject,
@@ -143,8 +144,9 @@ fn full(record: &SnapshotRecord) -> FullSnapshot {
 
 fn snapshot(repository: &mut Repository, id: &str) -> Result<Value, CliError> {
     repository.sync(&mut |_, _| {})?;
-    let snapshots = repository.snapshots()?;
-    let snapshot = choose::snapshot(&snapshots, id)?;
+    let summaries = repository.summaries()?;
+    let found = choose::snapshot(&summaries, id)?;
+    let snapshot = repository.snapshot(&found.hash)?.ok_or_else(|| SelectError::NoSuchId(id.into()))?;
     let mut value = serde_json::to_value(full(&snapshot.record)).map_err(|e| CliError::Output(e.into()))?;
     value["object"] = snapshot.name.to_string().into();
     Ok(value)

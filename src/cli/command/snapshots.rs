@@ -1,24 +1,24 @@
 //! `snapshots`: which there are. Knows filters and columns.
 
+mod line;
+
 use std::collections::HashMap;
 
 use clap::Args;
 use jiff::Timestamp;
 
+use self::line::Line;
 use crate::cli::choose::{self, FilterArguments};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::json::SnapshotObject;
-use crate::cli::synced::Synced;
-use crate::cli::table::{self, Align};
-use crate::cli::text;
-use crate::engine::select::{Filter, newest_first};
-use crate::format::{Attention, HomeRecord};
+use crate::cli::lines::Lines;
+use crate::cli::synced::Indexed;
+use crate::cli::table;
+use crate::engine::select::{Filter, SelectError, newest_first};
+use crate::index::Summary;
 use crate::repo::{Repository, Snapshot};
-
-/// So many users are named in a line.
-const USERS_SHOWN: usize = 3;
 
 /// List snapshots
 #[derive(Debug, Default, Args)]
@@ -32,50 +32,77 @@ pub struct SnapshotsArguments {
     /// Only the newest N of each source
     #[arg(long, value_name = "N")]
     pub latest: Option<usize>,
-    /// Fewer columns
+    /// Fewer columns; in JSON, without the homes
     #[arg(long)]
     pub compact: bool,
 }
 
 /// Lists them.
 pub fn run(context: &Context, arguments: &SnapshotsArguments) -> Result<Exit, CliError> {
-    let synced = Synced::open(context)?;
+    let indexed = Indexed::open(context)?;
     let filter = arguments.filter.filter();
-    let snapshots = select(&synced.snapshots, arguments, &filter, Timestamp::now())?;
+    let summaries = indexed.repository.summaries()?;
+    let wanted = select(&summaries, arguments, &filter, Timestamp::now())?;
     if context.output.is_json() {
-        let objects: Vec<_> =
-            snapshots.iter().map(|s| SnapshotObject::of_homes(&s.record, homes(s, &filter))).collect();
-        context.output.object(&objects);
+        let mut lines = Lines::begin();
+        lines.array(wanted.iter().map(|summary| object(&indexed.repository, summary, arguments, &filter)))?;
+        lines.finish()?;
+    } else if wanted.is_empty() {
+        let place = indexed.repository.store().location();
+        context.output.note(&format!("no such snapshots in {place}"));
     } else {
-        print(context, &synced.repository, &snapshots, arguments, &filter);
+        let rows = wanted.iter().map(|summary| row(&indexed.repository, summary, arguments, &filter));
+        let rows = rows.collect::<Result<_, CliError>>()?;
+        context.output.line(&table::render(&line::header(arguments.compact), rows));
     }
     // One that cannot be read is missing in the list; whoever reads the list must know.
-    Ok(synced.exit())
+    Ok(indexed.exit())
 }
 
-fn print(
-    context: &Context,
+/// What a summary does not have, the sums of some homes, is in the record.
+fn row(
     repository: &Repository,
-    snapshots: &[&Snapshot],
+    summary: &Summary,
     arguments: &SnapshotsArguments,
     filter: &Filter,
-) {
-    if snapshots.is_empty() {
-        context.output.note(&format!("no such snapshots in {}", repository.store().location()));
-        return;
+) -> Result<Vec<String>, CliError> {
+    let line = match filter.users.is_empty() {
+        true => Line::of_all(summary),
+        false => Line::of_some(summary, &whole(repository, summary)?.record, filter),
+    };
+    Ok(line.cells(arguments.compact))
+}
+
+fn object(
+    repository: &Repository,
+    summary: &Summary,
+    arguments: &SnapshotsArguments,
+    filter: &Filter,
+) -> Result<SnapshotObject, CliError> {
+    if arguments.compact && filter.users.is_empty() {
+        return Ok(SnapshotObject::brief(summary));
     }
-    let rows = snapshots.iter().map(|snapshot| row(snapshot, arguments, filter)).collect();
-    context.output.line(&table::render(&header(arguments), rows));
+    let record = whole(repository, summary)?.record;
+    let homes = record.homes.iter().filter(|home| filter.accepts_user(&home.user)).collect();
+    let mut object = SnapshotObject::of_homes(&record, homes);
+    object.homes.take_if(|_| arguments.compact);
+    Ok(object)
+}
+
+/// The snapshot with its record. That it is gone from the index since can only be another program's doing.
+fn whole(repository: &Repository, summary: &Summary) -> Result<Snapshot, CliError> {
+    let gone = || SelectError::NoSuchId(summary.id.to_hex());
+    Ok(repository.snapshot(&summary.hash)?.ok_or_else(gone)?)
 }
 
 /// The snapshots that are wanted, oldest first.
 fn select<'s>(
-    snapshots: &'s [Snapshot],
+    snapshots: &'s [Summary],
     arguments: &SnapshotsArguments,
     filter: &Filter,
     now: Timestamp,
-) -> Result<Vec<&'s Snapshot>, CliError> {
-    let named = arguments.ids.iter().map(|id| Ok(choose::snapshot(snapshots, id)?.record.id));
+) -> Result<Vec<&'s Summary>, CliError> {
+    let named = arguments.ids.iter().map(|id| Ok(choose::snapshot(snapshots, id)?.id));
     let named = named.collect::<Result<Vec<_>, CliError>>()?;
     let mut left: HashMap<&str, usize> = HashMap::new();
     let mut is_among_latest = |source| match arguments.latest {
@@ -87,84 +114,23 @@ fn select<'s>(
             is_left
         }
     };
-    let mut wanted: Vec<&Snapshot> = newest_first(snapshots, now).into_iter().map(|(_, s)| s).collect();
-    wanted.retain(|s| named.is_empty() || named.contains(&s.record.id));
-    wanted.retain(|s| filter.accepts(s) && is_among_latest(&s.record.source));
+    let mut wanted: Vec<&Summary> = newest_first(snapshots, now).into_iter().map(|(_, s)| s).collect();
+    wanted.retain(|s| named.is_empty() || named.contains(&s.id));
+    wanted.retain(|s| filter.accepts(*s) && is_among_latest(&s.source));
     wanted.reverse();
     Ok(wanted)
 }
 
-fn homes<'s>(snapshot: &'s Snapshot, filter: &Filter) -> Vec<&'s HomeRecord> {
-    snapshot.record.homes.iter().filter(|home| filter.accepts_user(&home.user)).collect()
-}
-
-fn header(arguments: &SnapshotsArguments) -> Vec<(&'static str, Align)> {
-    let mut header =
-        vec![("id", Align::Left), ("time", Align::Left), ("source", Align::Left), ("homes", Align::Left)];
-    if !arguments.compact {
-        header.extend([
-            ("files", Align::Right),
-            ("size", Align::Right),
-            ("new", Align::Right),
-            ("tags", Align::Left),
-            ("problems", Align::Left),
-        ]);
-    }
-    header
-}
-
-fn row(snapshot: &Snapshot, arguments: &SnapshotsArguments, filter: &Filter) -> Vec<String> {
-    let record = &snapshot.record;
-    let homes = homes(snapshot, filter);
-    let sum = |of: fn(&HomeRecord) -> u64| homes.iter().map(|home| of(home)).fold(0, u64::saturating_add);
-    let mut row = vec![
-        record.id.short_hex(),
-        text::local_time(snapshot.time()),
-        text::name(record.source.as_bytes()),
-        users(&homes),
-    ];
-    if !arguments.compact {
-        row.extend([
-            sum(|home| home.files).to_string(),
-            text::size(sum(|home| home.bytes)),
-            text::size(sum(|home| home.bytes_new)),
-            text::name(record.tags.join(",").as_bytes()),
-            problems(sum(|home| home.problems), &homes),
-        ]);
-    }
-    row
-}
-
-/// How many homes are there, and whose, as long as they are few.
-fn users(homes: &[&HomeRecord]) -> String {
-    let present: Vec<_> = homes.iter().filter(|home| home.root.is_some()).collect();
-    let names: Vec<_> = present.iter().take(USERS_SHOWN).map(|home| text::name(&home.user)).collect();
-    match present.len() {
-        0 => "none".into(),
-        number if number <= USERS_SHOWN => names.join(", "),
-        number => format!("{}, … ({number})", names.join(", ")),
-    }
-}
-
-fn problems(files: u64, homes: &[&HomeRecord]) -> String {
-    let homes_with = |kind| homes.iter().filter(|home| home.attention == kind).count() as u64;
-    let parts = [
-        (files, "files"),
-        (homes_with(Attention::Shrunk), "shrunk"),
-        (homes_with(Attention::Missing), "missing"),
-        (homes_with(Attention::Removed), "removed"),
-    ];
-    let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    parts.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::codec::{Hash, SnapshotId};
-    use crate::format::{ObjectName, SnapshotRecord};
+    use crate::format::{Attention, HomeRecord, ObjectName, SnapshotRecord};
+    use crate::index::Users;
 
-    fn snapshot(id: u8, source: &str, tags: &[&str], users: &[&str]) -> Snapshot {
+    fn summary(id: u8, source: &str, tags: &[&str], users: &[&str]) -> Summary {
         let home = |user: &&str| HomeRecord {
             user: user.as_bytes().to_vec(),
             path: Vec::new(),
@@ -191,17 +157,18 @@ mod tests {
             deps: vec![],
             hints: vec![],
         };
-        Snapshot { name: ObjectName::descriptor(), hash: Hash([id; 32]), record }
+        let known = Arc::new(Users::from_names(users.iter().map(|user| user.as_bytes().to_vec())));
+        Summary::of(&ObjectName::descriptor(), Hash([id; 32]), &record, &known).unwrap()
     }
 
     fn selected(arguments: &SnapshotsArguments) -> Vec<u8> {
         let all = vec![
-            snapshot(0x11, "a", &["x"], &["ann"]),
-            snapshot(0x12, "b", &["x", "y"], &["ann", "bob"]),
-            snapshot(0x22, "a", &[], &["bob"]),
+            summary(0x11, "a", &["x"], &["ann"]),
+            summary(0x12, "b", &["x", "y"], &["ann", "bob"]),
+            summary(0x22, "a", &[], &["bob"]),
         ];
         let found = select(&all, arguments, &arguments.filter.filter(), Timestamp::now()).unwrap();
-        found.iter().map(|s| s.record.id.0[0]).collect()
+        found.iter().map(|s| s.id.0[0]).collect()
     }
 
     fn texts(texts: &[&str]) -> Vec<String> {

@@ -2,12 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{AbsentHome, HomeState};
+use super::{AbsentHome, HomeState, SnapshotHead};
 use crate::codec::SnapshotId;
 use crate::engine::HomePath;
 use crate::engine::home_path::ParsePathError;
 use crate::format::Attention;
-use crate::repo::Snapshot;
 
 /// More names than these help nobody in an error.
 const NAMES_SHOWN: usize = 12;
@@ -100,8 +99,8 @@ pub enum SelectError {
 }
 
 impl SelectError {
-    pub(super) fn ambiguous(prefix: &str, matching: &[&Snapshot]) -> Self {
-        let candidate = |s: &&Snapshot| Candidate { id: s.record.id, time: s.time() };
+    pub(super) fn ambiguous(prefix: &str, matching: &[&impl SnapshotHead]) -> Self {
+        let candidate = |s: &&_| Candidate { id: SnapshotHead::id(*s), time: SnapshotHead::time(*s) };
         Self::Ambiguous { prefix: prefix.into(), candidates: matching.iter().map(candidate).collect() }
     }
 

@@ -1,6 +1,6 @@
 //! Which snapshots count. Knows their records only.
 
-use crate::repo::Snapshot;
+use super::SnapshotHead;
 
 /// What a snapshot must have to count. An empty list asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,13 +17,12 @@ pub struct Filter {
 
 impl Filter {
     /// Whether a snapshot counts.
-    pub fn accepts(&self, snapshot: &Snapshot) -> bool {
-        let record = &snapshot.record;
-        let has_all = |tags: &Vec<String>| tags.iter().all(|tag| record.tags.contains(tag));
-        is_in(&self.sources, &record.source)
-            && is_in(&self.hosts, &record.host)
+    pub fn accepts(&self, snapshot: &impl SnapshotHead) -> bool {
+        let has_all = |tags: &Vec<String>| tags.iter().all(|tag| snapshot.tags().contains(tag));
+        is_in(&self.sources, snapshot.source())
+            && is_in(&self.hosts, snapshot.host())
             && (self.tags.is_empty() || self.tags.iter().any(has_all))
-            && (self.users.is_empty() || record.homes.iter().any(|home| self.users.contains(&home.user)))
+            && (self.users.is_empty() || snapshot.mentions(&self.users))
     }
 
     /// Whether a user's home counts.
@@ -32,6 +31,6 @@ impl Filter {
     }
 }
 
-fn is_in(wanted: &[String], found: &String) -> bool {
-    wanted.is_empty() || wanted.contains(found)
+fn is_in(wanted: &[String], found: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| wanted == found)
 }

@@ -1,8 +1,11 @@
 //! Which state a word leads to, on records made up for it.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::codec::{ChunkId, Hash, SnapshotId};
 use crate::format::{Attributes, EntryKind, Owner, SnapshotRecord};
+use crate::index::{Summary, Users};
 
 /// A snapshot of day `day` at noon; its id and hash begin with `id`.
 fn snapshot(id: u8, day: u8, homes: &[(&str, Attention)]) -> Snapshot {
@@ -98,6 +101,66 @@ fn latest_counts_back_and_a_time_is_the_state_of_then() {
     assert_eq!(select(&snapshots, "latest~3", &any()), Err(SelectError::TooOld { snapshots: 3 }));
     assert_eq!(select(&snapshots, "@2026-11-10", &any()), Err(SelectError::TooOld { snapshots: 3 }));
     assert_eq!(select(&[], "latest", &any()), Err(SelectError::NoSnapshots { is_filtered: false }));
+}
+
+/// The heads of the same snapshots as the index keeps them.
+fn summaries(snapshots: &[Snapshot]) -> Vec<Summary> {
+    let names = snapshots.iter().flat_map(|s| &s.record.homes).map(|home| home.user.clone());
+    let users = Arc::new(Users::from_names(names));
+    snapshots.iter().map(|s| Summary::of(&s.name, s.hash, &s.record, &users).unwrap()).collect()
+}
+
+#[test]
+fn a_spec_names_one_snapshot_whether_records_or_summaries_are_searched() {
+    let mut snapshots = [(1, 11), (2, 12), (0xab, 13)].map(|(id, day)| snapshot(id, day, &[("ann", NORMAL)]));
+    // Dated ahead, and the parent of the newest.
+    snapshots[1].record.time_ms = snapshot(0, 30, &[]).record.time_ms;
+    snapshots[2].record.parents = vec![snapshots[1].hash];
+    let found = |text: &str| {
+        let spec = SnapshotSpec::parse(text, &now()).unwrap();
+        let at = now().timestamp();
+        let whole = find(&snapshots, &spec, at).map(|s| s.record.id);
+        assert_eq!(find(&summaries(&snapshots), &spec, at).map(|s| s.id), whole, "{text}");
+        whole.map(|id| id.0[0])
+    };
+    let cases = [("latest", 0xab), ("latest~1", 2), ("latest~2", 1), ("ab", 0xab), ("@2026-11-12", 1)];
+    for (text, id) in cases {
+        assert_eq!(found(text), Ok(id), "{text}");
+    }
+    assert_eq!(found("latest~3"), Err(SelectError::TooOld { snapshots: 3 }));
+    assert_eq!(found("@2026-11-01"), Err(SelectError::TooOld { snapshots: 3 }));
+    assert_eq!(found("b"), Err(SelectError::NoSuchId("b".into())));
+    assert!(matches!(found("0"), Err(SelectError::Ambiguous { candidates, .. }) if candidates.len() == 2));
+    let nothing: &[Summary] = &[];
+    let latest = SnapshotSpec::Latest { back: 0 };
+    let none = find(nothing, &latest, now().timestamp());
+    assert_eq!(none, Err(SelectError::NoSnapshots { is_filtered: false }));
+}
+
+#[test]
+fn a_filter_sees_in_a_summary_what_it_sees_in_a_record() {
+    let mut snapshots = [
+        snapshot(1, 11, &[("ann", NORMAL), ("bob", Attention::Missing)]),
+        snapshot(2, 12, &[("cem", NORMAL)]),
+    ];
+    snapshots[1].record.source = "other".into();
+    snapshots[1].record.host = "elsewhere".into();
+    snapshots[0].record.tags = vec!["x".into(), "y".into()];
+    let text = |word: &str| vec![word.to_owned()];
+    let users = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let cases = [
+        (any(), [true, true]),
+        (Filter { sources: text("other"), ..any() }, [false, true]),
+        (Filter { hosts: text("node"), ..any() }, [true, false]),
+        (Filter { users: users(&["bob", "nobody"]), ..any() }, [true, false]),
+        (Filter { users: users(&["nobody"]), ..any() }, [false, false]),
+        (Filter { tags: vec![text("z"), text("y")], ..any() }, [true, false]),
+    ];
+    for (filter, expected) in cases {
+        let of_records: Vec<_> = snapshots.iter().map(|s| filter.accepts(s)).collect();
+        let of_summaries: Vec<_> = summaries(&snapshots).iter().map(|s| filter.accepts(s)).collect();
+        assert_eq!((&of_records[..], &of_summaries[..]), (&expected[..], &expected[..]), "{filter:?}");
+    }
 }
 
 #[test]

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::SnapshotHead;
 use crate::codec::Hash;
-use crate::repo::Snapshot;
 
 /// All snapshots, newest first, with the time that counts for each: its date, but not after `now`,
 /// and before every snapshot that names it as a parent. So one dated by a clock that went ahead
 /// doesn't stay the newest until the clocks catch up.
-pub fn newest_first(snapshots: &[Snapshot], now: Timestamp) -> Vec<(Timestamp, &Snapshot)> {
+pub fn newest_first<S: SnapshotHead>(snapshots: &[S], now: Timestamp) -> Vec<(Timestamp, &S)> {
     let mut times: Vec<Timestamp> = snapshots.iter().map(|s| s.time().min(now)).collect();
-    let by_hash: HashMap<Hash, usize> = snapshots.iter().enumerate().map(|(n, s)| (s.hash, n)).collect();
-    let parents = |n: usize| snapshots[n].record.parents.iter().filter_map(|hash| by_hash.get(hash).copied());
+    let by_hash: HashMap<Hash, usize> = snapshots.iter().enumerate().map(|(n, s)| (s.hash(), n)).collect();
+    let parents = |n: usize| snapshots[n].parents().iter().filter_map(|hash| by_hash.get(hash).copied());
     let mut children = vec![0usize; snapshots.len()];
     (0..snapshots.len()).flat_map(parents).for_each(|parent| children[parent] += 1);
     // Children before parents, each once; a circle, which hashes rule out, would keep its dates.
@@ -30,6 +30,6 @@ pub fn newest_first(snapshots: &[Snapshot], now: Timestamp) -> Vec<(Timestamp, &
         }
     }
     let mut order: Vec<_> = times.into_iter().zip(snapshots).collect();
-    order.sort_by_key(|(time, s)| std::cmp::Reverse((*time, s.record.time_ms, s.record.id)));
+    order.sort_by_key(|(time, s)| std::cmp::Reverse((*time, s.time(), s.id())));
     order
 }

@@ -8,6 +8,10 @@ use crate::codec::Hash;
 use crate::format::{ObjectName, ShortHash};
 use crate::index::IndexError;
 
+pub(super) const TABLES: &str = "
+    CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;";
+
 impl Catalog {
     /// The records of garbage collection that were read, encoded.
     pub fn gc_records(&self) -> Result<Vec<(ObjectName, Vec<u8>)>, IndexError> {

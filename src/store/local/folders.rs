@@ -75,7 +75,7 @@ impl Folders {
     /// most what such file systems keep in memory, taken generously.
     pub fn list_delay(&self) -> io::Result<Duration> {
         let kind = rustix::io::retry_on_intr(|| rustix::fs::fstatfs(&self.root))?.f_type;
-        let is_shared = SHARED_FILE_SYSTEMS.iter().any(|shared| kind as u64 & 0xffff_ffff == *shared);
+        let is_shared = SHARED_FILE_SYSTEMS.contains(&(kind as u64 & 0xffff_ffff));
         Ok(if is_shared { SHARED_LIST_DELAY } else { Duration::ZERO })
     }
 

@@ -135,6 +135,14 @@ fn snapshots_are_listed_by_table_filter_and_id() {
     assert!(world.snapshots(&["--user", "eve"]).is_empty());
     let compact = world.run(["snapshots", "--compact"]).expect(0).out;
     assert!(!compact.contains("tags"), "{compact}");
+    let brief = world.snapshots(&["--compact"]);
+    for (brief, full) in brief.iter().zip(&all) {
+        let mut expected = full.as_object().unwrap().clone();
+        expected.remove("homes").unwrap();
+        assert_eq!(brief.as_object().unwrap(), &expected);
+    }
+    let of_bob = &world.snapshots(&["--compact", "--user", "bob"])[1];
+    assert_eq!(of_bob["bytes"], all[1]["homes"][1]["bytes"]);
     world.run(["snapshots", "zz"]).expect(2);
 }
 
