@@ -1,8 +1,8 @@
 //! What must hold in every state.
 
-use super::explore::names;
 use super::state::{Reader, Setup, State};
 use super::store::IDS;
+use super::words::names;
 
 /// What is broken, if something is.
 pub fn broken_promise(state: &State, setup: &Setup) -> Option<String> {
@@ -14,12 +14,11 @@ pub fn broken_promise(state: &State, setup: &Setup) -> Option<String> {
     for id in (0..IDS as u8).filter(|id| state.promised >> id & 1 == 1) {
         let listed = store.commits_present();
         let highest = store.commits_of(id, listed).next();
+        let passes = |commit: &usize, comparison| store.passes(*commit, store.recorded(), comparison);
+        let mut commits = store.commits_of(id, listed);
         let picked = match setup.reader {
-            Reader::Whole => store.commits_of(id, listed).find(|commit| store.is_whole(*commit)),
-            Reader::Passing(look) => store
-                .commits_of(id, listed)
-                .find(|commit| store.passes(*commit, store.recorded(), look))
-                .or(highest),
+            Reader::PassingOrWhole => commits.find(|c| passes(c, setup.comparison) || store.is_whole(*c)),
+            Reader::Passing(comparison) => commits.find(|commit| passes(commit, comparison)).or(highest),
             Reader::Highest => highest,
         };
         let Some(picked) = picked.filter(|commit| store.is_whole(*commit)) else {

@@ -1,205 +1,252 @@
 //! A prune: P1 to P7. It carries out every condemnation it read, its own and others'.
 
+use super::look::{Look, Looked};
 use super::set::Set;
 use super::state::{Actor, Emit, Listing, Setup, State, Step, Wrong};
-use super::store::{FIRST, PRUNES, Segments, Store};
+use super::store::{CONDEMNED, Names, Segments, Store, deleted_by};
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Prune {
     step: At,
-    /// Commits that were listed.
+    look: Look,
+    /// Commits that were listed; while a listing runs, those there were when it began.
     commits: Segments,
     marks: u8,
-    /// Whose condemned records were read, with its own.
-    condemned: u8,
-    /// Whose deleted records were read.
-    deleted: u8,
-    /// In the second round, all that the records then named.
-    recorded: Segments,
-    /// First what is going to be condemned, then what is going to be deleted.
+    /// Condemned records that were known before the commits were listed again: those it may carry out.
+    carried: Names,
+    /// Records that the last look saw.
+    seen: Names,
+    /// Deleted records that its own is going to replace.
+    merged: Names,
+    /// First the objects that were listed, then what is going to be condemned, then what is going to be deleted.
     doomed: Segments,
-    /// What it has deleted.
+    /// What it has deleted, or found gone.
     gone: Segments,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 enum At {
     #[default]
     List,
     ListOn,
-    Marks,
-    Records,
+    Look,
     Condemn,
     ListAgain,
     ListAgainOn,
     MarksAgain,
-    RecordsAgain,
+    LookAgain,
     Delete,
     Record,
     Withdraw,
     End,
 }
 
+/// A step that is taken: what it is called, what it is about, and where the prune stands afterwards.
+type Done<'d> = &'d mut dyn FnMut(&'static str, Segments, At, State);
+
 impl Prune {
     pub fn steps(state: &State, n: usize, setup: &Setup, emit: Emit<'_>) {
-        let prune = &state.prunes[n];
-        let store = &state.store;
-        let mut next = *state;
         let mut done = |what, which, at, mut next: State| {
             next.prunes[n].step = at;
             emit(Step { actor: Actor::Prune(n), what, which }, next);
         };
-        let me = &mut next.prunes[n];
+        let prune = &state.prunes[n];
         match prune.step {
-            At::List | At::ListAgain => {
-                let again = prune.step == At::ListAgain;
-                me.commits = store.page(setup.listing, 0);
-                let listed = me.commits;
-                let at = match setup.listing {
-                    Listing::AtOnce => {
-                        me.marks = store.marks;
-                        if again { At::RecordsAgain } else { At::Records }
-                    }
-                    _ if again => At::ListAgainOn,
-                    _ => At::ListOn,
-                };
-                done(
-                    if again { "lists again, finding" } else { "lists commits and marks, finding" },
-                    listed,
-                    at,
-                    next,
-                );
+            At::List | At::ListAgain => Self::list(state, n, setup, &mut done),
+            At::ListOn | At::ListAgainOn => Self::list_on(state, n, &mut done),
+            At::MarksAgain => {
+                let mut next = *state;
+                next.prunes[n].marks = state.store.marks;
+                done("lists the marks again", Set::EMPTY, At::LookAgain, next);
             }
-            At::ListOn | At::ListAgainOn => {
-                me.commits |= store.page(setup.listing, 1);
-                let listed = me.commits;
-                let at = if prune.step == At::ListOn { At::Marks } else { At::MarksAgain };
-                done("lists the second page; so far", listed, at, next);
-            }
-            At::Marks | At::MarksAgain => {
-                me.marks = store.marks;
-                let at = if prune.step == At::Marks { At::Records } else { At::RecordsAgain };
-                done("lists the marks", Set::EMPTY, at, next);
-            }
-            At::Records => {
-                me.read_records(store, setup);
-                let victims = me.doomed;
-                let idle = victims.is_empty() && me.condemned == 0;
-                let at = match (idle, victims.is_empty()) {
-                    (true, _) => At::End,
-                    (_, true) => At::ListAgain,
-                    _ => At::Condemn,
-                };
-                done("reads the records; will condemn", victims, at, next);
-            }
-            At::Condemn => {
-                let victims = prune.doomed;
-                me.condemned |= 1 << n;
-                if setup.is(Wrong::LookWithOldRecords) {
-                    me.recorded |= victims;
-                }
-                let hasty = setup.is(Wrong::DeleteWithoutListingAgain);
-                if !hasty {
-                    me.doomed = Set::EMPTY;
-                }
-                next.store.condemned.put(n, victims);
-                done("condemns", victims, if hasty { At::Delete } else { At::ListAgain }, next);
-            }
-            At::RecordsAgain => {
-                me.decide(store, setup);
-                let doomed = me.doomed;
-                done("reads the records again; will delete", doomed, At::Delete, next);
-            }
-            At::Delete if prune.doomed.is_empty() => {
-                let at = if setup.is(Wrong::WithdrawBeforeDeleted) { At::Withdraw } else { At::Record };
-                if setup.is(Wrong::WithdrawBeforeDeleted) {
-                    next.store.condemned.remove(n);
-                }
-                done("has deleted", prune.gone, at, next);
-            }
-            At::Delete => {
-                for segment in prune.doomed.iter() {
-                    let mut next = *state;
-                    let which = Set::of(&[segment]);
-                    next.prunes[n].doomed -= which;
-                    next.prunes[n].gone |= which;
-                    next.store.present -= which;
-                    done("deletes", which, At::Delete, next);
-                }
-            }
+            At::Look | At::LookAgain => Self::look(state, n, setup, &mut done),
+            At::Condemn => Self::condemn(state, n, setup, &mut done),
+            At::Delete => Self::delete(state, n, setup, &mut done),
             At::Record => {
-                let list = prune.gone | store.deleted.named(prune.deleted);
-                if !list.is_empty() {
-                    next.store.deleted.put(n, list);
-                }
+                let mut next = *state;
+                let list = prune.gone | state.store.records.named(prune.merged);
+                next.store.records.put(deleted_by(n), list);
                 done("records as deleted", list, At::Withdraw, next);
             }
-            At::Withdraw => match prune.next_to_withdraw(n, store, setup) {
-                Some(Withdrawn::Condemned(other)) => {
-                    next.store.condemned.remove(other);
-                    done("removes a condemned record of", store.condemned.lists[other], At::Withdraw, next);
-                }
-                Some(Withdrawn::Deleted(other)) => {
-                    next.store.deleted.remove(other);
-                    done("removes a merged record of", store.deleted.lists[other], At::Withdraw, next);
-                }
-                None => {
-                    let step = At::End;
-                    next.prunes[n] = Self { step, ..Self::default() };
-                    done("ends", Set::EMPTY, At::End, next);
-                }
-            },
+            At::Withdraw => Self::withdraw(state, n, setup, &mut done),
             At::End => {}
         }
     }
 
-    /// P1, last part, and P2.
-    fn read_records(&mut self, store: &Store, setup: &Setup) {
-        self.condemned = store.condemned.standing;
-        self.deleted = store.deleted.standing;
-        let recorded = store.recorded();
+    fn list(state: &State, n: usize, setup: &Setup, done: Done<'_>) {
+        let mut next = *state;
+        let me = &mut next.prunes[n];
+        let again = me.step == At::ListAgain;
+        me.commits = state.store.commits_present();
+        me.marks = state.store.marks;
+        me.doomed = if again { Set::EMPTY } else { state.store.present };
+        let listed = me.commits;
+        match (setup.commits, again) {
+            (Listing::AtOnce, false) => done("lists commits and marks", listed, At::Look, next),
+            (Listing::AtOnce, true) => done("lists commits and marks again", listed, At::LookAgain, next),
+            (Listing::Spread, false) => done("begins to list commits", listed, At::ListOn, next),
+            (Listing::Spread, true) => done("begins to list commits again", listed, At::ListAgainOn, next),
+        }
+    }
+
+    fn list_on(state: &State, n: usize, done: Done<'_>) {
+        let again = state.prunes[n].step == At::ListAgainOn;
+        for listed in state.prunes[n].commits.seen_until(state.store.commits_present()) {
+            let mut next = *state;
+            next.prunes[n].commits = listed;
+            done("has listed the commits", listed, if again { At::MarksAgain } else { At::Look }, next);
+        }
+    }
+
+    fn look(state: &State, n: usize, setup: &Setup, done: Done<'_>) {
+        let prune = state.prunes[n];
+        let again = prune.step == At::LookAgain;
+        prune.look.step(&state.store, setup, &mut |what, looked| {
+            let mut next = *state;
+            let me = &mut next.prunes[n];
+            me.look = Look::default();
+            match looked {
+                Looked::Goes(look) => {
+                    me.look = look;
+                    done(what, Set::EMPTY, prune.step, next);
+                }
+                Looked::Saw(seen) if again => {
+                    me.decide(seen, &state.store, setup);
+                    let doomed = me.doomed;
+                    done("looks at the records again; will delete", doomed, At::Delete, next);
+                }
+                Looked::Saw(seen) => {
+                    me.choose(seen, &state.store, setup);
+                    let victims = me.doomed;
+                    let at = match (victims.is_empty(), me.carried.is_empty()) {
+                        (true, true) => At::End,
+                        (true, false) => At::ListAgain,
+                        _ => At::Condemn,
+                    };
+                    done("looks at the records; will condemn", victims, at, next);
+                }
+            }
+        });
+    }
+
+    /// P2: what nothing needs.
+    fn choose(&mut self, seen: Names, store: &Store, setup: &Setup) {
+        let recorded = store.records.named(seen);
         let roots = setup.roots(store, self.commits, self.marks, recorded);
-        self.doomed = store.present - store.live(roots) - recorded;
-        self.recorded = if setup.is(Wrong::LookWithOldRecords) { recorded } else { Set::EMPTY };
+        self.doomed = self.doomed - store.live(roots) - recorded;
+        self.carried = seen.and(CONDEMNED);
+        self.seen = seen;
         (self.commits, self.marks) = (Set::EMPTY, 0);
     }
 
-    /// P4, last part, and what P5 will delete: of the records that were read before the second listing.
-    fn decide(&mut self, store: &Store, setup: &Setup) {
-        if !setup.is(Wrong::LookWithOldRecords) {
-            self.recorded = store.recorded();
+    fn condemn(state: &State, n: usize, setup: &Setup, done: Done<'_>) {
+        let mut next = *state;
+        let me = &mut next.prunes[n];
+        let victims = me.doomed;
+        me.carried |= Set::of(&[n]);
+        me.seen |= Set::of(&[n]);
+        let hasty = setup.is(Wrong::DeleteWithoutListingAgain);
+        if !hasty {
+            me.doomed = Set::EMPTY;
         }
+        next.store.records.put(n, victims);
+        done("condemns", victims, if hasty { At::Delete } else { At::ListAgain }, next);
+    }
+
+    /// P4, last part: what P5 will delete and which records P6 will replace.
+    fn decide(&mut self, seen: Names, store: &Store, setup: &Setup) {
+        let known = std::mem::replace(&mut self.seen, seen);
+        let judged_by = if setup.is(Wrong::JudgeByOldRecords) { known } else { seen };
         if setup.is(Wrong::CarryOutUnlisted) {
-            self.condemned |= store.condemned.standing;
+            self.carried |= seen.and(CONDEMNED);
         }
-        let roots = setup.roots(store, self.commits, self.marks, self.recorded);
-        self.doomed = store.condemned.named(self.condemned) - store.live(roots);
-        self.recorded = Set::EMPTY;
+        let roots = setup.roots(store, self.commits, self.marks, store.records.named(judged_by));
+        let doomed = store.records.named(self.carried) - store.live(roots);
+        self.gone = doomed - store.present;
+        self.doomed = doomed - self.gone;
+        self.merged = self.mergeable(known, store, setup);
         (self.commits, self.marks) = (Set::EMPTY, 0);
     }
 
-    /// P7: condemned records of which everything is recorded as deleted, and deleted records that are
-    /// part of its own.
-    fn next_to_withdraw(&self, n: usize, store: &Store, setup: &Setup) -> Option<Withdrawn> {
-        let recorded = store.deleted.lists[n];
-        let is_done =
-            |p: &usize| store.condemned.lists[*p].is_within(recorded) || setup.is(Wrong::WithdrawSpared);
-        let stands = |records: u8, standing: u8, p: &usize| (records & standing) >> p & 1 == 1;
-        let condemned = (0..PRUNES)
-            .filter(|p| stands(self.condemned, store.condemned.standing, p))
-            .find(is_done)
-            .map(Withdrawn::Condemned);
-        condemned.or_else(|| {
-            (0..PRUNES)
-                .find(|p| *p != n && stands(self.deleted, store.deleted.standing, p))
-                .map(Withdrawn::Deleted)
-        })
+    /// Deleted records that stood before the commits were listed again, and that speak of nothing that a listed commit
+    /// names: nobody can still be looking for them.
+    fn mergeable(&self, known: Names, store: &Store, setup: &Setup) -> Names {
+        let deleted = self.seen - CONDEMNED;
+        if setup.is(Wrong::MergeAtOnce) {
+            return deleted;
+        }
+        let named = self.commits.iter().fold(Set::EMPTY, |all, commit| all | store.reach(commit));
+        let is_awaited = |record: &usize| store.records.list(*record).meets(named);
+        let awaited =
+            deleted.iter().filter(is_awaited).fold(Set::EMPTY, |all, record| all | Set::of(&[record]));
+        let deleted = if setup.is(Wrong::MergeUnlisted) { deleted } else { deleted.and(known) };
+        deleted - awaited
     }
-}
 
-enum Withdrawn {
-    Condemned(usize),
-    Deleted(usize),
+    /// P5, one object after another, in any order.
+    fn delete(state: &State, n: usize, setup: &Setup, done: Done<'_>) {
+        let prune = &state.prunes[n];
+        for segment in prune.doomed.iter().take(if setup.is_lean { 1 } else { usize::MAX }) {
+            let mut next = *state;
+            let which = Set::of(&[segment]);
+            next.prunes[n].doomed -= which;
+            next.prunes[n].gone |= which;
+            next.store.present -= which;
+            done("deletes", which, At::Delete, next);
+        }
+        if !prune.doomed.is_empty() {
+            return;
+        }
+        let mut next = *state;
+        match (prune.gone | prune.merged).is_empty() {
+            true => done("has nothing to record", Set::EMPTY, At::Withdraw, next),
+            false if setup.is(Wrong::WithdrawBeforeDeleted) => {
+                next.store.records.remove(n);
+                done("removes its condemned record", Set::EMPTY, At::Record, next);
+            }
+            false => {
+                let list = prune.gone | state.store.records.named(prune.merged);
+                next.store.records.put(deleted_by(n), list);
+                done("records as deleted", list, At::Withdraw, next);
+            }
+        }
+    }
+
+    /// P7: condemned records of which everything is recorded as deleted, and deleted records that are part of its own.
+    fn withdraw(state: &State, n: usize, setup: &Setup, done: Done<'_>) {
+        let prune = &state.prunes[n];
+        let records = &state.store.records;
+        let deleted = records.named(prune.seen - CONDEMNED) | records.list(deleted_by(n));
+        let is_done = |p: &usize| records.list(*p).is_within(deleted) || setup.is(Wrong::WithdrawSpared);
+        let known = prune.seen | prune.carried;
+        let mut condemned = known.and(CONDEMNED).and(records.standing).iter().filter(is_done);
+        let merged = || prune.merged.and(records.standing).iter().next();
+        let mut next = *state;
+        match condemned.next().or_else(merged) {
+            Some(record) => {
+                next.store.records.remove(record);
+                done("removes a record of", records.list(record), At::Withdraw, next);
+            }
+            None => {
+                next.prunes[n] = Self::default();
+                done("ends", Set::EMPTY, At::End, next);
+            }
+        }
+    }
+
+    pub fn exchange_records(&mut self, exchange: impl Fn(Names) -> Names) {
+        self.look = self.look.exchanged(&exchange);
+        for names in [&mut self.carried, &mut self.seen, &mut self.merged] {
+            *names = exchange(*names);
+        }
+    }
+
+    pub fn exchange_segments(&mut self, segments: impl Fn(Segments) -> Segments, ids: impl Fn(u8) -> u8) {
+        for set in [&mut self.commits, &mut self.doomed, &mut self.gone] {
+            *set = segments(*set);
+        }
+        self.marks = ids(self.marks);
+    }
 }
 
 impl Setup {
@@ -209,20 +256,6 @@ impl Setup {
             let unmarked = (0..3u8).filter(|id| marks >> id & 1 == 0);
             return unmarked.filter_map(highest).fold(Set::EMPTY, |all, commit| all | Set::of(&[commit]));
         }
-        store.roots(listed, marks, recorded, self.look)
-    }
-}
-
-impl Store {
-    /// A page of the commits: the first snapshot's first commit, or all others.
-    fn page(&self, listing: Listing, page: usize) -> Segments {
-        let commits = self.commits_present();
-        let first = commits.and(Set::of(&[FIRST]));
-        match (listing, page) {
-            (Listing::AtOnce, 0) => commits,
-            (Listing::Pages, 0) | (Listing::PagesBackwards, 1) => first,
-            (Listing::Pages, 1) | (Listing::PagesBackwards, 0) => commits - first,
-            _ => Set::EMPTY,
-        }
+        store.roots(listed, marks, recorded, self.comparison)
     }
 }

@@ -4,10 +4,10 @@
 use super::prune::Prune;
 use super::republish::Republisher;
 use super::set::Set;
-use super::store::{Chunks, FIRST, IDS, Look, PRUNES, REPUBLISHERS, Segments, Store, WRITERS};
+use super::store::{Chunks, Comparison, FIRST, IDS, PRUNES, REPUBLISHERS, Segments, Store, WRITERS};
 use super::writer::Writer;
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct State {
     pub store: Store,
     /// Snapshots that were acknowledged, or whose forgetting was undone, and that are not forgotten.
@@ -32,10 +32,15 @@ pub struct Setup {
     pub forgettable: &'static [u8],
     /// The first snapshot is forgotten at the start.
     pub is_forgotten: bool,
-    pub listing: Listing,
-    pub look: Look,
+    /// How the records are listed.
+    pub records: Listing,
+    /// How prunes list commits.
+    pub commits: Listing,
+    pub comparison: Comparison,
     pub reader: Reader,
-    pub numbering: Numbering,
+    /// Fewer steps where a large configuration asks for it: a writer reads records and commits in one, and a prune deletes in
+    /// one order.
+    pub is_lean: bool,
     pub wrong: Option<Wrong>,
 }
 
@@ -46,10 +51,11 @@ impl Setup {
         republishers: &[],
         forgettable: &[],
         is_forgotten: false,
-        listing: Listing::AtOnce,
-        look: Look::Exact,
-        reader: Reader::Whole,
-        numbering: Numbering::Next,
+        records: Listing::AtOnce,
+        commits: Listing::AtOnce,
+        comparison: Comparison::Exact,
+        reader: Reader::PassingOrWhole,
+        is_lean: false,
         wrong: None,
     };
 
@@ -85,32 +91,22 @@ pub enum Republish {
 }
 
 /// Which of a snapshot's commits a reader picks: the highest that …
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reader {
-    /// … has everything it needs.
-    Whole,
-    /// … passes the look, and the highest of all if none passes.
-    Passing(Look),
+    /// … passes, or has everything it needs.
+    PassingOrWhole,
+    /// … passes, and the highest of all if none does.
+    Passing(Comparison),
     /// … there is.
     Highest,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Numbering {
-    /// A writer's next attempt adds one, as a repack does.
-    Next,
-    /// A writer's next attempt is above everything that republishing the last could reach.
-    Leap,
-}
-
-/// How a listing of commits, or of garbage collection records, goes.
+/// How a listing goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Listing {
     AtOnce,
-    /// In two pages, in the order of the names.
-    Pages,
-    /// In two pages, the later names first.
-    PagesBackwards,
+    /// It takes time, and of what comes or goes meanwhile it sees any part.
+    Spread,
 }
 
 /// A rule that is broken on purpose.
@@ -118,9 +114,19 @@ pub enum Listing {
 pub enum Wrong {
     NoLook,
     LookBeforePublishing,
+    /// The next attempt adds one to the supersession, as who publishes again does.
+    AttemptsNumberedAsRepublished,
     DeleteWithoutListingAgain,
-    LookWithOldRecords,
+    /// Prunes judge the second listing of commits by records that were listed before it.
+    JudgeByOldRecords,
+    /// Prunes carry out what they first read after the second listing of commits.
     CarryOutUnlisted,
+    /// One listing of the records is a look.
+    ListOnce,
+    /// A deleted record is replaced by the next, whoever may still be looking for it.
+    MergeAtOnce,
+    /// A deleted record is replaced although it was first read after the commits were listed.
+    MergeUnlisted,
     WithdrawBeforeDeleted,
     WithdrawSpared,
     OldCommitNotRoot,

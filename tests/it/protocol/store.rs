@@ -42,9 +42,10 @@ fn commit_index(commit: usize) -> usize {
 }
 
 const COMMITS: usize = 7;
+const COMMITS_ALL: Segments = Set::of(&[2, 4, 6, 8, 10, 12, 14]);
 
 /// What a commit's record says.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Commit {
     /// Segments that have what the snapshot needs, and perhaps more. The commit itself is not named.
     pub deps: Segments,
@@ -52,32 +53,54 @@ pub struct Commit {
     pub supersession: u8,
 }
 
-/// Lists that prunes put, one each.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+/// Names of records. Each prune puts one record of what it condemned, which has the number of the prune, and
+/// one of what was deleted.
+pub type Names = Set;
+
+/// The number of a prune's record of what was deleted.
+pub fn deleted_by(prune: usize) -> usize {
+    PRUNES + prune
+}
+
+/// The records of what is condemned.
+pub const CONDEMNED: Names = Set::of(&[0, 1, 2]);
+
+/// The records that prunes put.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Records {
-    /// By prune. Kept here when the object is gone, for those who read it before.
-    pub lists: [Segments; PRUNES],
-    /// Whose record stands.
-    pub standing: u8,
+    /// What each names. Kept here when the record is gone, for those who read it before.
+    lists: [Segments; 2 * PRUNES],
+    pub standing: Names,
 }
 
 impl Records {
-    pub fn put(&mut self, prune: usize, list: Segments) {
-        self.lists[prune] = list;
-        self.standing |= 1 << prune;
+    pub fn put(&mut self, record: usize, list: Segments) {
+        self.lists[record] = list;
+        self.standing |= Set::of(&[record]);
     }
 
-    pub fn remove(&mut self, prune: usize) {
-        self.standing &= !(1 << prune);
+    pub fn remove(&mut self, record: usize) {
+        self.standing -= Set::of(&[record]);
+    }
+
+    pub fn list(&self, record: usize) -> Segments {
+        self.lists[record]
     }
 
     /// Everything that some of the records name.
-    pub fn named(&self, which: u8) -> Segments {
-        (0..PRUNES).filter(|p| which >> p & 1 == 1).fold(Set::EMPTY, |all, p| all | self.lists[p])
+    pub fn named(&self, which: Names) -> Segments {
+        which.iter().fold(Set::EMPTY, |all, record| all | self.lists[record])
+    }
+
+    /// Two prunes' records change places.
+    pub fn exchange(&mut self, a: usize, b: usize, exchange: impl Fn(Names) -> Names) {
+        self.lists.swap(a, b);
+        self.lists.swap(deleted_by(a), deleted_by(b));
+        self.standing = exchange(self.standing);
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Store {
     pub present: Segments,
     /// Everything that was put, ever.
@@ -87,8 +110,7 @@ pub struct Store {
     commits: [Commit; COMMITS],
     /// Snapshots that are hidden.
     pub marks: u8,
-    pub condemned: Records,
-    pub deleted: Records,
+    pub records: Records,
 }
 
 impl Store {
@@ -101,14 +123,37 @@ impl Store {
             chunks: [Set::EMPTY; SEGMENTS],
             commits: [Commit::default(); COMMITS],
             marks: 0,
-            condemned: Records::default(),
-            deleted: Records::default(),
+            records: Records::default(),
         };
         store.chunks[OLD] = Set::of(&[OLD]);
         store.chunks[SPARE] = Set::of(&[SPARE]);
         store.chunks[FIRST] = Set::of(&[OLD, FIRST]);
         store.commits[commit_index(FIRST)].deps = Set::of(&[OLD, SPARE]);
         store
+    }
+
+    /// Two writers' segments, commits and snapshots change places.
+    pub fn exchange_writers(
+        &mut self,
+        segments: impl Fn(Segments) -> Segments,
+        ids: impl Fn(u8) -> u8,
+        a: usize,
+        b: usize,
+    ) {
+        self.present = segments(self.present);
+        self.ever = segments(self.ever);
+        self.marks = ids(self.marks);
+        for n in 0..b - a {
+            self.chunks.swap(a + n, b + n);
+        }
+        for commit in (a..b).filter(|segment| is_commit(*segment)) {
+            self.commits.swap(commit_index(commit), commit_index(commit + b - a));
+        }
+        self.chunks.iter_mut().chain(&mut self.records.lists).for_each(|set| *set = segments(*set));
+        for commit in &mut self.commits {
+            commit.deps = segments(commit.deps);
+            commit.id = if commit.id == 0 { 0 } else { WRITERS as u8 + 1 - commit.id };
+        }
     }
 
     pub fn put(&mut self, segment: usize) {
@@ -153,12 +198,12 @@ impl Store {
     }
 
     pub fn commits_present(&self) -> Segments {
-        Set::of(&[2, 4, 6, 8, 10, 12, 14]).and(self.present)
+        COMMITS_ALL.and(self.present)
     }
 
     /// What any garbage collection record names.
     pub fn recorded(&self) -> Segments {
-        self.condemned.named(self.condemned.standing) | self.deleted.named(self.deleted.standing)
+        self.records.named(self.records.standing)
     }
 
     pub fn is_marked(&self, id: u8) -> bool {
@@ -180,7 +225,7 @@ impl Store {
 
 /// How a commit is compared with the records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Look {
+pub enum Comparison {
     /// It passes if no record names any of its deps.
     Deps,
     /// It passes if it finds all it needs in those of its deps that no record names.
@@ -188,23 +233,23 @@ pub enum Look {
 }
 
 impl Store {
-    pub fn passes(&self, commit: usize, recorded: Segments, look: Look) -> bool {
+    pub fn passes(&self, commit: usize, recorded: Segments, comparison: Comparison) -> bool {
         let reach = self.reach(commit);
-        match look {
-            Look::Deps => !reach.meets(recorded),
-            Look::Exact => {
+        match comparison {
+            Comparison::Deps => !reach.meets(recorded),
+            Comparison::Exact => {
                 !recorded.has(commit) && self.needs(commit).is_within(self.contents_of(reach - recorded))
             }
         }
     }
 
     /// Of each unmarked snapshot the highest commit that passes the look, and those above it.
-    pub fn roots(&self, listed: Segments, marks: u8, recorded: Segments, look: Look) -> Segments {
+    pub fn roots(&self, listed: Segments, marks: u8, recorded: Segments, comparison: Comparison) -> Segments {
         let mut roots = Set::EMPTY;
         for id in (0..IDS as u8).filter(|id| marks >> id & 1 == 0) {
             for commit in self.commits_of(id, listed) {
                 roots |= Set::of(&[commit]);
-                if self.passes(commit, recorded, look) {
+                if self.passes(commit, recorded, comparison) {
                     break;
                 }
             }

@@ -1,28 +1,34 @@
 //! A writer: W1 to W4.
 
+use super::look::{Look, Looked};
 use super::set::Set;
-use super::state::{Actor, Base, Emit, Listing, Numbering, Plan, Setup, State, Step, Wrong};
-use super::store::{ATTEMPTS, Chunks, Commit, FIRST, SPARE, Segments, WRITERS, written_by};
+use super::state::{Actor, Base, Emit, Plan, Setup, State, Step, Wrong};
+use super::store::{ATTEMPTS, Chunks, Commit, Names, Segments, Store, WRITERS, written_by};
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+/// Between the supersession of an attempt and that of the next; in the code there is room for more.
+const ATTEMPT: u8 = 16;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Writer {
     step: At,
     attempt: u8,
-    /// The first page of records, in a listing in pages.
-    page: Segments,
+    /// The records that were read before the attempt.
+    known: Names,
+    look: Look,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 enum At {
     #[default]
     Begin,
+    Prepare,
     PutSegment,
     PutCommit,
     Look,
-    LookOn,
-    Acknowledge,
     End,
 }
+
+type Done<'d> = &'d mut dyn FnMut(&'static str, Segments, At, State);
 
 impl Writer {
     pub fn steps(state: &State, n: usize, plans: &[Plan], setup: &Setup, emit: Emit<'_>) {
@@ -35,19 +41,15 @@ impl Writer {
             emit(Step { actor: Actor::Writer(n), what, which }, next);
         };
         match writer.step {
-            At::Begin if writer.attempt == 0 => {
-                for plan in plans {
-                    for base in bases(state, n, plan) {
-                        let mut next = *state;
-                        next.begin(n, base, plan.spare);
-                        done("reads the records and prepares", Set::of(&[commit]), At::PutSegment, next);
-                    }
-                }
+            At::Begin if setup.is_lean => {
+                next.writers[n].known = state.store.records.standing;
+                Self::prepare(&next, n, plans, setup, &mut done);
             }
             At::Begin => {
-                next.begin_anew(n, setup);
-                done("reads the records and prepares", Set::of(&[commit]), At::PutSegment, next);
+                next.writers[n].known = state.store.records.standing;
+                done("reads the records, which name", state.store.recorded(), At::Prepare, next);
             }
+            At::Prepare => Self::prepare(state, n, plans, setup, &mut done),
             At::PutSegment => {
                 next.store.put(segment);
                 let early = setup.is(Wrong::LookBeforePublishing);
@@ -56,94 +58,134 @@ impl Writer {
             At::PutCommit => {
                 next.store.put(commit);
                 let blind = setup.is(Wrong::LookBeforePublishing) || setup.is(Wrong::NoLook);
-                done("publishes", Set::of(&[commit]), if blind { At::Acknowledge } else { At::Look }, next);
-            }
-            At::Look => match next.store.first_page_of_records(setup.listing) {
-                Some(page) => {
-                    next.writers[n].page = page;
-                    done("reads the first page of the records, which name", page, At::LookOn, next);
+                if blind {
+                    next.acknowledge(commit);
                 }
-                None => {
-                    let recorded = state.store.recorded();
-                    let at = next.judge(n, commit, recorded, setup);
-                    done("looks at the records, which name", recorded, at, next);
-                }
-            },
-            At::LookOn => {
-                let recorded = writer.page | state.store.second_page_of_records(setup.listing);
-                next.writers[n].page = Set::EMPTY;
-                let at = next.judge(n, commit, recorded, setup);
-                done("reads the rest of the records; they name", recorded, at, next);
+                done("publishes", Set::of(&[commit]), if blind { At::End } else { At::Look }, next);
             }
-            At::Acknowledge => {
-                let id = state.store.commit(commit).id;
-                next.saved[id as usize] = state.store.needs(commit);
-                next.promise(id);
-                done("reports as saved", Set::of(&[commit]), At::End, next);
-            }
+            At::Look => Self::look(state, n, commit, setup, &mut done),
             At::End => {}
         }
+    }
+
+    /// Lists the commits and prepares what is going to be put.
+    fn prepare(state: &State, n: usize, plans: &[Plan], setup: &Setup, done: Done<'_>) {
+        let writer = &state.writers[n];
+        let commit = Set::of(&[written_by(n, writer.attempt as usize) + 1]);
+        let recorded = state.store.records.named(writer.known);
+        // A local index may have what is gone already, and not what is condemned.
+        let (there, ever) = (state.store.present - recorded, state.store.ever - recorded);
+        let catalogues = if there == ever || setup.is_lean { vec![there] } else { vec![there, ever] };
+        for usable in catalogues {
+            if writer.attempt > 0 {
+                let mut next = *state;
+                next.begin_anew(n, usable, setup);
+                done("prepares", commit, At::PutSegment, next);
+                continue;
+            }
+            for plan in plans {
+                for base in bases(state, n, plan) {
+                    let mut next = *state;
+                    next.begin(n, base, plan.spare, usable);
+                    let what = if base.is_some() { "prepares, over another snapshot," } else { "prepares" };
+                    done(what, commit, At::PutSegment, next);
+                }
+            }
+        }
+    }
+
+    fn look(state: &State, n: usize, commit: usize, setup: &Setup, done: Done<'_>) {
+        state.writers[n].look.step(&state.store, setup, &mut |what, looked| {
+            let mut next = *state;
+            next.writers[n].look = Look::default();
+            match looked {
+                Looked::Goes(look) => {
+                    next.writers[n].look = look;
+                    done(what, Set::EMPTY, At::Look, next);
+                }
+                Looked::Saw(seen) => {
+                    let recorded = state.store.records.named(seen);
+                    let at = next.judge(n, commit, recorded, setup);
+                    let what = match at {
+                        At::End if next.promised != state.promised => {
+                            "looks at the records, reports its snapshot as saved; they name"
+                        }
+                        _ => "looks at the records, which name",
+                    };
+                    done(what, recorded, at, next);
+                }
+            }
+        });
+    }
+
+    pub fn exchange_records(&mut self, exchange: impl Fn(Names) -> Names) {
+        self.known = exchange(self.known);
+        self.look = self.look.exchanged(exchange);
     }
 }
 
 /// What the first attempt may take trees over from.
 fn bases(state: &State, n: usize, plan: &Plan) -> Vec<Option<usize>> {
     let store = &state.store;
-    let visible = |commit: &usize| !store.is_marked(store.commit(*commit).id);
-    let others = (0..WRITERS).filter(|other| *other != n);
-    let others = others.flat_map(|other| (0..ATTEMPTS).map(move |attempt| written_by(other, attempt) + 1));
-    let candidates: Vec<_> = match plan.base {
+    let other = 1 + (WRITERS - 1 - n) as u8;
+    let id = match plan.base {
         Base::None => return vec![None],
-        Base::First => vec![FIRST],
-        Base::Other => others.collect(),
+        Base::First => 0,
+        Base::Other => other,
     };
-    candidates.into_iter().filter(|c| store.present.has(*c)).filter(visible).map(Some).collect()
+    let is_base = |commit: &usize| store.commit(*commit).id == id && !store.is_marked(id);
+    store.commits_present().iter().filter(is_base).map(Some).collect()
 }
 
 impl State {
     /// W1: deps of the base are inherited if no record names any of them; else only what an exact walk
     /// finds elsewhere. What cannot be found in segments that no record names is stored again.
-    fn begin(&mut self, n: usize, base: Option<usize>, spare: bool) {
-        let recorded = self.store.recorded();
+    fn begin(&mut self, n: usize, base: Option<usize>, spare: bool, usable: Segments) {
+        let recorded = self.store.records.named(self.writers[n].known);
         let mut needs = base.map_or(Set::EMPTY, |base| self.store.needs(base));
         let inherited = base.map_or(Set::EMPTY, |base| self.store.reach(base));
         let deps = if inherited.meets(recorded) { Set::EMPTY } else { inherited };
         if spare {
-            needs |= Set::of(&[SPARE]);
+            needs |= Set::of(&[super::store::SPARE]);
         }
-        self.prepare_attempt(n, 0, 0, needs, deps);
+        self.prepare_attempt(n, 0, needs, deps, usable);
     }
 
     /// W1 of the next attempt, which finds the homes changed since.
-    fn begin_anew(&mut self, n: usize, setup: &Setup) {
+    fn begin_anew(&mut self, n: usize, usable: Segments, setup: &Setup) {
         let before = written_by(n, 0);
         let needs = self.store.needs(before + 1) - Set::of(&[before, before + 1]);
-        let supersession = if setup.numbering == Numbering::Leap { 16 } else { 1 };
-        self.prepare_attempt(n, 1, supersession, needs, Set::EMPTY);
+        let supersession = if setup.is(Wrong::AttemptsNumberedAsRepublished) { 1 } else { ATTEMPT };
+        self.prepare_attempt(n, supersession, needs, Set::EMPTY, usable);
     }
 
     fn prepare_attempt(
         &mut self,
         n: usize,
-        attempt: usize,
         supersession: u8,
         known: Chunks,
         inherited: Segments,
+        usable: Segments,
     ) {
-        let segment = written_by(n, attempt);
+        let segment = written_by(n, self.writers[n].attempt as usize);
         let own = Set::of(&[segment, segment + 1]);
         let missing = known - self.store.contents_of(inherited);
-        let (found, lacking) = self.store.locate(missing, self.store.usable());
+        let (found, lacking) = self.store.locate(missing, usable);
         self.store.chunks[segment] = Set::of(&[segment]) | lacking;
         let deps = inherited | found | Set::of(&[segment]);
         let record = Commit { deps, id: 1 + n as u8, supersession };
         self.store.prepare(segment + 1, record, known | own);
+        self.writers[n].known = Set::EMPTY;
     }
 
     /// W4: what follows from the look.
     fn judge(&mut self, n: usize, commit: usize, recorded: Segments, setup: &Setup) -> At {
-        if self.store.passes(commit, recorded, setup.look) {
-            return if setup.is(Wrong::LookBeforePublishing) { At::PutCommit } else { At::Acknowledge };
+        if self.store.passes(commit, recorded, setup.comparison) {
+            if setup.is(Wrong::LookBeforePublishing) {
+                return At::PutCommit;
+            }
+            self.acknowledge(commit);
+            return At::End;
         }
         if self.writers[n].attempt as usize + 1 == ATTEMPTS {
             return At::End;
@@ -151,14 +193,15 @@ impl State {
         self.writers[n].attempt += 1;
         At::Begin
     }
+
+    fn acknowledge(&mut self, commit: usize) {
+        let id = self.store.commit(commit).id;
+        self.saved[id as usize] = self.store.needs(commit);
+        self.promise(id);
+    }
 }
 
-impl super::store::Store {
-    /// What may be built upon.
-    pub fn usable(&self) -> Segments {
-        self.present - self.recorded()
-    }
-
+impl Store {
     /// Segments among `usable` that have the chunks, and the chunks that none of them has.
     pub fn locate(&self, chunks: Chunks, usable: Segments) -> (Segments, Chunks) {
         let (mut found, mut lacking) = (Set::EMPTY, Set::EMPTY);
@@ -169,21 +212,5 @@ impl super::store::Store {
             }
         }
         (found, lacking)
-    }
-
-    /// Condemnations stand before deletions in the order of names.
-    pub fn first_page_of_records(&self, listing: Listing) -> Option<Segments> {
-        match listing {
-            Listing::AtOnce => None,
-            Listing::Pages => Some(self.condemned.named(self.condemned.standing)),
-            Listing::PagesBackwards => Some(self.deleted.named(self.deleted.standing)),
-        }
-    }
-
-    pub fn second_page_of_records(&self, listing: Listing) -> Segments {
-        match listing {
-            Listing::PagesBackwards => self.condemned.named(self.condemned.standing),
-            _ => self.deleted.named(self.deleted.standing),
-        }
     }
 }
