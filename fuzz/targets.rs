@@ -8,8 +8,8 @@ use homekeep::codec::{
     Chunker, ChunkerParameters, Codec, Decompressor, Domain, Hash, MasterKey, Opener, RepositoryKeys,
 };
 use homekeep::format::{
-    CommitName, ContentList, Descriptor, Entry, Header, MAX_BLOCK_LEN, ObjectName, Slot, SnapshotRecord, Toc,
-    Trailer, TreeObject,
+    CommitName, ContentList, Descriptor, Entry, GcRecord, Header, MAX_BLOCK_LEN, ObjectName, Slot,
+    SnapshotRecord, Toc, Trailer, TreeObject,
 };
 use homekeep::keys::{parse_key, render_key};
 
@@ -17,12 +17,13 @@ use homekeep::keys::{parse_key, render_key};
 type Body = fn(&[u8]);
 
 /// Every target, by the name of its folder in `corpus/` and of its file in `fuzz_targets/`.
-pub const ALL: [(&str, Body); 15] = [
+pub const ALL: [(&str, Body); 16] = [
     ("commit_name", commit_name),
     ("content_list", content_list),
     ("cuts", cuts),
     ("descriptor", descriptor),
     ("entry", entry),
+    ("gc_record", gc_record),
     ("key_file", key_file),
     ("object_name", object_name),
     ("segment", segment),
@@ -186,6 +187,12 @@ fn content_list(bytes: &[u8]) {
 fn entry(bytes: &[u8]) {
     if let Ok(entry) = Entry::from_bytes(bytes) {
         assert_eq!(entry.to_bytes(), bytes);
+    }
+}
+
+fn gc_record(bytes: &[u8]) {
+    if let Ok(record) = GcRecord::from_bytes(bytes) {
+        assert_eq!(record.to_bytes(), bytes);
     }
 }
 

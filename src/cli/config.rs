@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use super::ByteSize;
+use super::command::{Age, Unused};
 
 /// Names a configuration file; `--config` comes before it.
 pub const CONFIG_VARIABLE: &str = "HOMEKEEP_CONFIG";
@@ -27,6 +28,10 @@ pub struct Config {
     pub backup: BackupConfig,
     /// How it is brought back.
     pub restore: RestoreConfig,
+    /// How space is given back.
+    pub prune: PruneConfig,
+    /// What is copied into the repository.
+    pub copy: CopyConfig,
     /// What is said meanwhile.
     pub output: OutputConfig,
 }
@@ -105,6 +110,34 @@ pub struct RestoreConfig {
     pub numeric_ids: Option<bool>,
     /// Read back and compare what was written.
     pub verify: Option<bool>,
+}
+
+/// `[prune]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PruneConfig {
+    /// How much may be wasted in segments that are partly needed.
+    pub max_unused: Option<Unused>,
+    /// How much is moved into new segments at most.
+    pub max_repack_size: Option<ByteSize>,
+    /// How long what is condemned waits.
+    pub grace: Option<Age>,
+    /// How old a segment is that no snapshot names, before it goes.
+    pub min_age: Option<Age>,
+}
+
+/// `[copy]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CopyConfig {
+    /// The location of the repository that is copied from.
+    pub from_repo: Option<String>,
+    /// A file that holds its key.
+    pub from_key_file: Option<PathBuf>,
+    /// A file that holds its passphrase.
+    pub from_password_file: Option<PathBuf>,
+    /// A command that prints its passphrase.
+    pub from_password_command: Option<String>,
 }
 
 /// `[output]`

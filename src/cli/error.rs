@@ -12,10 +12,13 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
+use crate::engine::prune::PruneError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
+use crate::index::IndexError;
 use crate::keys::{KeyError, KeyFileError};
 use crate::repo::RepoError;
 use crate::store::StoreError;
@@ -51,9 +54,9 @@ pub enum CliError {
     /// Another program keeps its repository there.
     #[error("{} holds a repository of another program (restic, rustic or borg)", .0.display())]
     OtherProgram(PathBuf),
-    /// Another backup runs.
-    #[error("another backup of this repository is running on this machine")]
-    Busy,
+    /// Another backup or prune runs.
+    #[error("another {0} is running on this machine")]
+    Busy(&'static str),
     /// The lock against a second backup cannot be had.
     #[error("cannot lock {}", .path.display())]
     Lock {
@@ -84,12 +87,21 @@ pub enum CliError {
     /// The backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// There is nothing to copy from.
+    #[error("there is no repository in {0} to copy from; name the right place with --from-repo")]
+    NoSource(String),
+    /// The copy.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// What was typed means no snapshot, home or path.
     #[error(transparent)]
     Select(#[from] SelectError),
     /// A snapshot does not show what was asked for.
     #[error(transparent)]
     Browse(BrowseError),
+    /// The prune.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -133,11 +145,14 @@ impl CliError {
             Self::Secret(_) => Exit::NoKey,
             Self::Headless(_) => Exit::Damaged,
             Self::OtherProgram(_) => Exit::Foreign,
-            Self::Busy => Exit::Busy,
+            Self::Busy(_) => Exit::Busy,
+            Self::NoSource(_) => Exit::NoRepository,
             Self::Repository(error) => repository_exit(error),
             Self::Backup(error) => backup_exit(error),
+            Self::Copy(error) => copy_exit(error),
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
+            Self::Prune(error) => prune_exit(error),
             Self::Restore(error) => restore_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
@@ -151,16 +166,36 @@ impl CliError {
         }
     }
 
+    /// Removes the local index if it is the one at fault: what it says stands in the repository too.
+    pub fn discard_damaged_index(&self) {
+        self.index_error().map(IndexError::discard_damaged);
+    }
+
+    fn index_error(&self) -> Option<&IndexError> {
+        match self {
+            Self::Backup(BackupError::Index(error))
+            | Self::Restore(RestoreError::Index(error))
+            | Self::Repository(RepoError::Index(error))
+            | Self::Backup(BackupError::Repository(RepoError::Index(error)))
+            | Self::Restore(RestoreError::Repository(RepoError::Index(error)))
+            | Self::Browse(BrowseError::Read { source: RepoError::Index(error), .. }) => Some(error),
+            _ => None,
+        }
+    }
+
     /// What to try next, where the message does not say it.
     fn hint(&self) -> Option<&'static str> {
         match self {
+            error if error.index_error().is_some_and(IndexError::is_damage) => {
+                Some("run the same command again: the index is damaged, was removed, and is made anew")
+            }
             Self::Secret(SecretError::KeyFile(KeyFileError::Missing(_))) => Some(
                 "without its key nobody can read a repository: look for the copy you put away. A passphrase is \
                  given by --password-file, --password-command or HOMEKEEP_PASSWORD",
             ),
             Self::Occupied(_) | Self::OtherProgram(_) => Some("name an empty or new folder with --repo"),
             Self::Headless(_) => Some("bring the file back from a copy of the repository"),
-            Self::Busy => Some("wait for it to end; no lock needs to be removed"),
+            Self::Busy(_) => Some("wait for it to end; no lock needs to be removed"),
             Self::Unknown { what: "snapshot", .. }
             | Self::Select(SelectError::NoSuchId(_) | SelectError::TooOld { .. }) => {
                 Some("`homekeep snapshots` lists them")
@@ -180,8 +215,13 @@ impl CliError {
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
+            Self::Copy(CopyError::Source(RepoError::Key(_))) => {
+                Some("--from-key-file, --from-password-file or --from-password-command name another")
+            }
             Self::Backup(BackupError::Repository(error))
+            | Self::Copy(CopyError::Source(error) | CopyError::Target(error))
             | Self::Repository(error)
+            | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
@@ -239,6 +279,24 @@ fn backup_exit(error: &BackupError) -> Exit {
     }
 }
 
+fn prune_exit(error: &PruneError) -> Exit {
+    match error {
+        PruneError::Interrupted => Exit::Interrupted,
+        PruneError::Repository(error) => repository_exit(error),
+        PruneError::DamagedCommit(_) | PruneError::Vanished(_) => Exit::Damaged,
+        _ => Exit::Failed,
+    }
+}
+
+fn copy_exit(error: &CopyError) -> Exit {
+    match error {
+        CopyError::SameRepository => Exit::Usage,
+        CopyError::Interrupted => Exit::Interrupted,
+        CopyError::Source(error) | CopyError::Target(error) => repository_exit(error),
+        CopyError::Outrun(_) | CopyError::Panicked => Exit::Failed,
+    }
+}
+
 fn restore_exit(error: &RestoreError) -> Exit {
     match error {
         RestoreError::Interrupted => Exit::Interrupted,
@@ -251,7 +309,9 @@ fn restore_exit(error: &RestoreError) -> Exit {
 fn repository_exit(error: &RepoError) -> Exit {
     match error {
         RepoError::Absent(_) => Exit::NoRepository,
-        RepoError::Key(KeyError::Wrong | KeyError::OtherKind) => Exit::WrongKey,
+        RepoError::Key(KeyError::Wrong | KeyError::OtherKind) | RepoError::WrongOrDamagedSlot(_) => {
+            Exit::WrongKey
+        }
         RepoError::Key(KeyError::Cost(_)) | RepoError::NoSlots => Exit::Damaged,
         RepoError::Forged(_) | RepoError::Segment { source: SegmentError::ForeignKey, .. } => Exit::Foreign,
         RepoError::Format { source, .. }
@@ -292,6 +352,7 @@ mod tests {
         let cases = [
             (RepoError::Absent("/x".into()), Exit::NoRepository),
             (RepoError::Key(KeyError::Wrong), Exit::WrongKey),
+            (RepoError::WrongOrDamagedSlot(name.clone()), Exit::WrongKey),
             (RepoError::Damaged { name: name.clone(), reason: "x".into() }, Exit::Damaged),
             (RepoError::Forged(name.clone()), Exit::Foreign),
             (format(FormatError::Magic("the descriptor")), Exit::Foreign),

@@ -65,7 +65,9 @@ impl Exit {
                 "done with problems: files unreadable, a home missing or shrunk, damage noticed"
             }
             Self::NoRepository => "there is no repository at the place",
-            Self::Busy => "another backup of this repository is running on this machine",
+            Self::Busy => {
+                "another backup or prune of this repository, or a copy into it, is running on this machine"
+            }
             Self::WrongKey => "wrong passphrase or key file",
             Self::NoKey => "the key file or passphrase is missing, damaged or cannot be read",
             Self::Damaged => "an object of the repository is damaged or missing",

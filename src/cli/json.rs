@@ -37,6 +37,9 @@ pub struct SnapshotObject {
     pub bytes_new: u64,
     /// Files that could not be saved as they are.
     pub problems: u64,
+    /// Of these, those that were in the snapshot once, and could not be read any more when it was copied or
+    /// repaired.
+    pub lost: u64,
     /// Each home; left out of a brief answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub homes: Option<Vec<HomeObject>>,
@@ -93,6 +96,7 @@ impl SnapshotObject {
             bytes: sum(|home| home.bytes),
             bytes_new: sum(|home| home.bytes_new),
             problems: sum(|home| home.problems),
+            lost: record.lost(),
             homes: Some(homes.iter().map(|home| HomeObject::new(home)).collect()),
         }
     }
@@ -112,6 +116,7 @@ impl SnapshotObject {
             bytes: summary.totals.bytes,
             bytes_new: summary.totals.bytes_new,
             problems: summary.totals.problems,
+            lost: summary.totals.lost,
             homes: None,
         }
     }

@@ -62,7 +62,7 @@ impl Places {
             .or_else(|| config.repo.as_ref().map(PathBuf::from));
         let repository_origin = if named.is_some() { Origin::Named } else { Origin::Default };
         let repository = match named {
-            Some(path) => folder(path)?,
+            Some(path) => folder(path, "--repo")?,
             None => defaults.path("XDG_DATA_HOME", ".local/share", "/var/lib", "repository")?,
         };
         let cache = cache
@@ -103,14 +103,14 @@ impl Defaults<'_> {
 }
 
 /// A repository is a folder; what looks like an address must not become one's name.
-fn folder(path: PathBuf) -> Result<PathBuf, CliError> {
+pub fn folder(path: PathBuf, flag: &'static str) -> Result<PathBuf, CliError> {
     let text = path.to_string_lossy();
     if text.contains("://") {
         return Err(CliError::Usage(format!(
             "{text:?} is not a folder; this version keeps repositories in folders"
         )));
     }
-    std::path::absolute(&path).map_err(|source| CliError::File { flag: "--repo", path, source })
+    std::path::absolute(&path).map_err(|source| CliError::File { flag, path, source })
 }
 
 #[cfg(test)]

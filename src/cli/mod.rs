@@ -77,6 +77,7 @@ fn run_in(context: &Context, command: command::Command) -> Exit {
         Ok(exit) => exit,
         Err(error) if error.is_seen_enough() => Exit::Done,
         Err(error) => {
+            error.discard_damaged_index();
             error.report(context.output.format);
             error.exit()
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::error::CliError;
 use super::output::Output;
+use super::secret::SecretSource;
 use crate::repo::{CreateOptions, RepoError, Repository};
 use crate::store::{LocalStore, Store, StoreError};
 
@@ -21,16 +22,21 @@ pub struct Created {
 
 /// Opens the repository.
 pub fn open(context: &Context) -> Result<Repository, CliError> {
-    let store = store(&context.places.repository)?;
+    open_at(context, &context.places.repository, &context.secret)
+}
+
+/// Opens a repository in another place.
+pub fn open_at(context: &Context, place: &Path, secret: &SecretSource) -> Result<Repository, CliError> {
+    let store = store(place)?;
     // Before anyone is asked for a passphrase.
     if store
         .get(&crate::format::ObjectName::descriptor())
         .is_err_and(|e| matches!(e, StoreError::NotFound { .. }))
     {
-        refuse_headless(&context.places.repository)?;
+        refuse_headless(place)?;
         return Err(RepoError::Absent(store.location()).into());
     }
-    let secret = context.secret.read(&context.output)?;
+    let secret = secret.read(&context.output)?;
     Ok(Repository::open(store, &secret, &context.places.cache)?)
 }
 

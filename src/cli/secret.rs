@@ -78,6 +78,11 @@ pub enum SecretError {
     /// Nothing is named, and nobody can be asked.
     #[error("there is no key: name one with --key-file or --password-file")]
     Nothing,
+    /// The same of the repository that is copied from.
+    #[error(
+        "there is no key to the repository to copy from: name one with --from-key-file or --from-password-file"
+    )]
+    NothingForSource,
     /// The system gives no randomness.
     #[error(transparent)]
     Random(KeyError),

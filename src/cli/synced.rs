@@ -35,7 +35,11 @@ pub struct Synced {
 impl Indexed {
     /// Opens the repository and reads what its index lacks. Damage is told as warnings.
     pub fn open(context: &Context) -> Result<Self, CliError> {
-        let mut repository = open::open(context)?;
+        Self::of(context, open::open(context)?)
+    }
+
+    /// The same for a repository that is open.
+    pub fn of(context: &Context, mut repository: Repository) -> Result<Self, CliError> {
         let mut display = Display::new(context);
         let report = repository.sync(&mut |done, total| display.update(done, total))?;
         display.clear();
@@ -52,7 +56,12 @@ impl Indexed {
 impl Synced {
     /// Opens the repository, reads what its index lacks, and all snapshots.
     pub fn open(context: &Context) -> Result<Self, CliError> {
-        let Indexed { repository, damaged } = Indexed::open(context)?;
+        Self::of(context, open::open(context)?)
+    }
+
+    /// The same for a repository that is open.
+    pub fn of(context: &Context, repository: Repository) -> Result<Self, CliError> {
+        let Indexed { repository, damaged } = Indexed::of(context, repository)?;
         let snapshots = repository.snapshots()?;
         Ok(Self { repository, snapshots, damaged })
     }

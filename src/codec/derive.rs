@@ -103,6 +103,14 @@ impl RepositoryKeys {
         group.copy_from_slice(&hash.as_bytes()[..16]);
         group
     }
+
+    /// This repository's name for a link group of another: equal groups stay equal, and what one repository
+    /// calls an inode says nothing to who has the other's key.
+    pub fn copied_link_group(&self, group: &[u8; 16]) -> [u8; 16] {
+        let mut copied = [0; 16];
+        copied.copy_from_slice(&blake3::keyed_hash(&self.link_group, group).as_bytes()[..16]);
+        copied
+    }
 }
 
 #[cfg(test)]

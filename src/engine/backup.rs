@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -125,7 +126,7 @@ fn attempt(
     meter: &Meter,
     again: Option<Again>,
 ) -> Result<Attempt, BackupError> {
-    let started = Timestamp::now();
+    let (started, began) = (Timestamp::now(), since_boot());
     let rules = Rules::new(&options.rules)?;
     let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
@@ -185,6 +186,10 @@ fn attempt(
         || history.newest().is_none()
         || records.iter().any(|r| history.is_news(r));
     if is_news {
+        if is_too_late(repository.store().list_delay(), since_boot().saturating_sub(began)) {
+            let id = again.map_or_else(|| new_id(started), |again| again.id);
+            return Ok(Attempt::Unsafe(Again { id, attempt: again.map_or(1, |again| again.attempt + 1) }));
+        }
         let record = snapshot_record(options, started, records, &walked, &history, gc_seen, again);
         let committed = repository.commit(finished, record)?;
         // What a prune condemned before this look must not be relied on; what it condemns later, it spares,
@@ -225,6 +230,17 @@ enum Attempt {
     /// A prune that ran meanwhile condemned what the snapshot relies on. Its commit is there, and another one of
     /// the same snapshot has to take its place.
     Unsafe(Again),
+}
+
+/// Where listings can be old, a prune waits for so long before it deletes. What a run knows must be younger than
+/// half of that when it commits, by a clock that also counts the time for which the machine was suspended.
+fn is_too_late(list_delay: Duration, took: Duration) -> bool {
+    !list_delay.is_zero() && took > list_delay / 2
+}
+
+fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Which attempt at which snapshot comes next.

@@ -3,6 +3,9 @@
 
 pub mod backup;
 mod browse_error;
+mod chain;
+mod content_writer;
+pub mod copy;
 pub mod diff;
 pub mod dump;
 pub mod find;
@@ -16,10 +19,13 @@ mod meter;
 mod problem;
 pub mod prune;
 pub mod restore;
+mod rewrite;
 pub mod select;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree_walk;
+pub mod undo;
+mod work_queue;
 
 pub use browse_error::BrowseError;
 pub use home_path::{HomePath, ParsePathError};

@@ -19,6 +19,7 @@ mod root;
 mod verify;
 mod words;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -64,6 +65,16 @@ pub enum RestoreTarget {
     Contents(PathBuf),
     /// Where they were.
     InPlace,
+}
+
+impl fmt::Display for RestoreTarget {
+    /// The place, as a person would name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerUser(path) | Self::Contents(path) => write!(f, "{}", path.display()),
+            Self::InPlace => f.write_str("the file system of the homes"),
+        }
+    }
 }
 
 /// How to restore.

@@ -11,6 +11,8 @@ use crate::codec::{Hash, SnapshotId};
 
 /// The version of the record that this program reads and writes.
 const VERSION: u64 = 1;
+/// The hint that says how much of the snapshot was lost after it was taken.
+const LOST_HINT: u64 = 1;
 /// What a record takes of hints.
 const HINT_BOUNDS: Bounds = Bounds { count: 64, bytes: 1 << 20 };
 
@@ -99,6 +101,22 @@ impl SnapshotRecord {
     /// Reads a record; refuses anything that [`SnapshotRecord::to_bytes`] would not have written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
         Cbor::from_bytes(bytes)
+    }
+
+    /// Files, directories and parts of listings that were in the snapshot once, and were left out when it was
+    /// copied or repaired because they could not be read any more.
+    pub fn lost(&self) -> u64 {
+        let hint = self.hints.iter().find(|(key, _)| *key == LOST_HINT);
+        hint.and_then(|(_, value)| value[..].try_into().ok()).map_or(0, u64::from_le_bytes)
+    }
+
+    /// Says how much was lost.
+    pub fn set_lost(&mut self, lost: u64) {
+        self.hints.retain(|(key, _)| *key != LOST_HINT);
+        if lost > 0 {
+            let place = self.hints.partition_point(|(key, _)| *key < LOST_HINT);
+            self.hints.insert(place, (LOST_HINT, lost.to_le_bytes().to_vec()));
+        }
     }
 }
 
@@ -350,6 +368,20 @@ mod tests {
             spoil(&mut record);
             assert!(SnapshotRecord::from_bytes(&record.to_bytes()).is_err(), "{n}");
         }
+    }
+
+    #[test]
+    fn what_was_lost_stands_among_the_hints_and_nothing_says_nothing() {
+        let mut record = record();
+        assert_eq!(record.lost(), 0);
+        record.set_lost(3);
+        record.set_lost(5);
+        let read = SnapshotRecord::from_bytes(&record.to_bytes()).unwrap();
+        assert_eq!((read.lost(), read.hints.len()), (5, 3));
+        record.set_lost(0);
+        assert_eq!(record, self::record());
+        record.hints = vec![(LOST_HINT, vec![1])];
+        assert_eq!(record.lost(), 0);
     }
 
     #[test]

@@ -34,15 +34,35 @@ pub enum IndexError {
 const CACHE_KIB: i32 = 2048;
 
 impl IndexError {
-    /// Whether the database itself is at fault, and another one would do.
+    /// Whether the database itself is at fault, and another one would do. What SQLite did not complain of, but
+    /// was not found or not of its kind, was lost or changed after it was written.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged(_) => true,
+            Self::Sqlite { source: rusqlite::Error::SqliteFailure(error, _), .. } => {
+                let is_cut_short = error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
+                let is_wrong = matches!(
+                    error.code,
+                    ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::SchemaChanged
+                );
+                is_cut_short || is_wrong
+            }
             Self::Sqlite { source, .. } => matches!(
-                source.sqlite_error_code(),
-                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::SchemaChanged)
+                source,
+                rusqlite::Error::QueryReturnedNoRows
+                    | rusqlite::Error::InvalidColumnType(..)
+                    | rusqlite::Error::FromSqlConversionFailure(..)
+                    | rusqlite::Error::IntegralValueOutOfRange(..)
             ),
             Self::Folder { .. } => false,
+        }
+    }
+
+    /// Removes a database that is damaged, so that whoever opens it next makes it anew. Says whether it did.
+    pub fn discard_damaged(&self) -> bool {
+        match self {
+            Self::Sqlite { path, .. } if self.is_damage() => Database::remove(path).is_ok(),
+            _ => false,
         }
     }
 }

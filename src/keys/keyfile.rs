@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 const PREFIX: &str = "homekeep-key-1-";
@@ -63,19 +65,50 @@ impl KeyFile {
         Ok(Self { secret, exposed })
     }
 
-    /// Writes `secret` to a new file that only its owner can read, durably.
+    /// Writes `secret` to a new file that only its owner can read, durably. Interrupted at any instant, it
+    /// leaves no key file or a whole one: half of one would stand in the way of the next try.
     pub fn create(path: &Path, secret: &[u8; 32]) -> Result<(), KeyFileError> {
         let io = |source| KeyFileError::Io { path: path.into(), source };
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent).map_err(io)?;
-        let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(KeyFileError::Exists(path.into()));
-            }
-            opened => opened.map_err(io)?,
-        };
-        file.write_all(render_key(secret).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        let temporary = temporary_beside(path).map_err(io)?;
+        let published = write_new(&temporary, secret).and_then(|()| take_free_name(&temporary, path));
+        if published.is_err() {
+            // The error to report is the first one.
+            let _ = std::fs::remove_file(&temporary);
+        }
+        published.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.into()),
+            _ => io(source),
+        })?;
         File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)
+    }
+}
+
+fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".tmp-{:016x}", u64::from_ne_bytes(random)));
+    Ok(path.with_file_name(name))
+}
+
+fn write_new(path: &Path, secret: &[u8; 32]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(render_key(secret).as_bytes())?;
+    file.sync_all()
+}
+
+/// Gives the file its name unless that is taken. Where rename cannot refuse to replace, as on NFS, a hard
+/// link does.
+fn take_free_name(temporary: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            std::fs::hard_link(temporary, path)?;
+            std::fs::remove_file(temporary)
+        }
+        renamed => Ok(renamed?),
     }
 }
 
@@ -137,6 +170,9 @@ mod tests {
         assert_eq!(*read.secret, [0xa5; 32]);
         assert!(!read.exposed);
         assert!(matches!(KeyFile::create(&path, &[1; 32]), Err(KeyFileError::Exists(_))));
+        assert_eq!(*KeyFile::read(&path).unwrap().secret, [0xa5; 32]);
+        let beside = std::fs::read_dir(folder.path().join("new")).unwrap();
+        assert_eq!(beside.count(), 1, "something temporary was left");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong with a repository, by what a caller or a person does about it.
 
-use crate::codec::{ChunkId, CompressError, Hash};
+use crate::codec::{ChunkId, CompressError, Hash, SnapshotId};
 use crate::format::{CommitName, FormatError, ObjectName, SegmentError, Slot};
 use crate::index::IndexError;
 use crate::keys::KeyError;
@@ -20,6 +20,9 @@ pub enum RepoError {
     /// The secret opens none of the key slots.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The secret opens none of the key slots that can be read, and there is one that cannot.
+    #[error("wrong passphrase or key file, or the one whose key slot is damaged: {0} cannot be read")]
+    WrongOrDamagedSlot(ObjectName),
     /// The repository has no key slot: nothing can open it.
     #[error("the repository has no key slots; bring back its folder `keys` from a copy")]
     NoSlots,
@@ -76,6 +79,9 @@ pub enum RepoError {
     /// Another program wrote into the local index between two looks that have to agree.
     #[error("the local index changed while it was read; run this again")]
     IndexChanged,
+    /// No commit of a snapshot is left.
+    #[error("nothing is left of the snapshot {0}")]
+    NoSuchSnapshot(SnapshotId),
     /// A newer program maintains the repository in ways this one does not understand.
     #[error(
         "the repository holds records of garbage collection ({0}); this program cannot write beside it. Use a newer homekeep"
@@ -123,7 +129,7 @@ impl RepoError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Segment { .. } | Self::Damaged { .. } | Self::Format { .. } | Self::Lost(_) => true,
-            Self::MissingChunk(_) | Self::MalformedTree(_) => true,
+            Self::MissingChunk(_) | Self::MalformedTree(_) | Self::NoSuchSnapshot(_) => true,
             Self::Store(error) => matches!(error, StoreError::NotFound { .. } | StoreError::Short { .. }),
             _ => false,
         }

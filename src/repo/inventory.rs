@@ -215,6 +215,20 @@ impl Repository {
         self.catalog().snapshots()?.into_iter().map(Snapshot::from_stored).collect()
     }
 
+    /// The summaries of snapshots that a mark hides and of which a commit is left, the newest of each, in the same order.
+    pub fn forgotten_summaries(&self) -> Result<Vec<Summary>, RepoError> {
+        let mut newest: HashMap<SnapshotId, Summary> = HashMap::new();
+        for summary in self.catalog().summaries()?.into_iter().filter(|s| self.is_forgotten(&s.id)) {
+            let known = newest.entry(summary.id).or_insert_with(|| summary.clone());
+            if (summary.supersession, summary.hash) > (known.supersession, known.hash) {
+                *known = summary;
+            }
+        }
+        let mut summaries: Vec<_> = newest.into_values().collect();
+        summaries.sort_by_key(|s| (s.time_ms, s.id));
+        Ok(summaries)
+    }
+
     /// The snapshot that a commit holds, whether or not it is hidden.
     pub fn snapshot(&self, commit: &Hash) -> Result<Option<Snapshot>, RepoError> {
         self.catalog().snapshot(commit)?.map(Snapshot::from_stored).transpose()

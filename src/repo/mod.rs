@@ -111,7 +111,11 @@ impl Repository {
         };
         let descriptor = Descriptor::from_bytes(&bytes)
             .map_err(|source| RepoError::Format { name: name.to_string(), source })?;
-        let (master, keys) = unlock(&read_slots(store.as_ref())?, secret, &bytes)?;
+        let (slots, damaged) = read_slots(store.as_ref())?;
+        let (master, keys) = unlock(&slots, secret, &bytes).map_err(|error| match (error, damaged) {
+            (RepoError::Key(KeyError::Wrong), Some(slot)) => RepoError::WrongOrDamagedSlot(slot),
+            (error, _) => error,
+        })?;
         Self::assemble(store, master, keys, descriptor, cache)
     }
 
@@ -168,7 +172,7 @@ impl Repository {
 
     /// All key slots, by age.
     pub fn slots(&self) -> Result<Vec<KeySlot>, RepoError> {
-        let mut slots = read_slots(self.store.as_ref())?;
+        let (mut slots, _) = read_slots(self.store.as_ref())?;
         slots.sort_by_key(|s| (s.slot.created_s, s.hash));
         Ok(slots)
     }
@@ -185,7 +189,7 @@ impl Repository {
 
     /// Removes a way in; never the last one.
     pub fn remove_slot(&self, hash: &Hash) -> Result<(), RepoError> {
-        let slots = read_slots(self.store.as_ref())?;
+        let (slots, _) = read_slots(self.store.as_ref())?;
         if !slots.iter().any(|s| s.hash == *hash) {
             return Err(RepoError::NoSuchSlot(*hash));
         }
@@ -208,26 +212,37 @@ fn put_slot(store: &dyn Store, slot: &Slot) -> Result<KeySlot, RepoError> {
     Ok(KeySlot { hash, slot: slot.clone() })
 }
 
-/// Every slot that can be read. A damaged slot must not lock out those who have another one.
-fn read_slots(store: &dyn Store) -> Result<Vec<KeySlot>, RepoError> {
+/// Every slot that can be read, and one that cannot, if there is any. A damaged slot must not lock out
+/// those who have another one.
+fn read_slots(store: &dyn Store) -> Result<(Vec<KeySlot>, Option<ObjectName>), RepoError> {
     let mut slots = Vec::new();
     let mut damaged = None;
     for listed in store.list("keys/")? {
-        let bytes = store.get(&listed.name)?;
-        let hash = Hash::of(&bytes);
-        match Slot::from_bytes(&bytes) {
-            Ok(slot) if listed.name.promised_hash() == Some(hash) => slots.push(KeySlot { hash, slot }),
-            Ok(_) => {
-                damaged = Some(RepoError::Damaged { name: listed.name, reason: "its hash is wrong".into() })
-            }
-            Err(source) => damaged = Some(RepoError::Format { name: listed.name.to_string(), source }),
+        let bytes = match store.get(&listed.name) {
+            // Somebody removed it after it was listed.
+            Err(StoreError::NotFound { .. }) => continue,
+            got => got?,
+        };
+        match read_slot(&listed.name, &bytes) {
+            Ok(slot) => slots.push(slot),
+            Err(error) => damaged = Some((listed.name, error)),
         }
     }
     match damaged {
-        Some(error) if slots.is_empty() => Err(error),
+        Some((_, error)) if slots.is_empty() => Err(error),
         _ if slots.is_empty() => Err(RepoError::NoSlots),
-        _ => Ok(slots),
+        damaged => Ok((slots, damaged.map(|(name, _)| name))),
     }
+}
+
+fn read_slot(name: &ObjectName, bytes: &[u8]) -> Result<KeySlot, RepoError> {
+    let hash = Hash::of(bytes);
+    let slot =
+        Slot::from_bytes(bytes).map_err(|source| RepoError::Format { name: name.to_string(), source })?;
+    if name.promised_hash() != Some(hash) {
+        return Err(RepoError::Damaged { name: name.clone(), reason: "its hash is wrong".into() });
+    }
+    Ok(KeySlot { hash, slot })
 }
 
 /// Tries the secret on every slot of its kind. A slot may open to the key of another repository, one

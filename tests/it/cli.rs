@@ -2,6 +2,7 @@
 
 mod answers;
 mod backup;
+mod copies;
 mod exit_codes;
 mod keys;
 mod look;

@@ -3,14 +3,14 @@
 //! `cargo test --test it -- --ignored write_the_corpus` adds valid encodings and mutations of them to
 //! `fuzz/corpus/`. What a fuzzer finds there is kept by copying it beside them.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use homekeep::codec::{Codec, Compressor, Hash};
-use homekeep::format::{Entry, Page, TreeObject};
+use homekeep::format::{Entry, GcKind, GcRecord, Page, TreeObject};
 use serde_json::Value;
+
+use crate::support::allocation::largest_during;
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -68,52 +68,13 @@ fn every_target_has_a_file_a_line_in_the_manifest_and_a_corpus() {
 
 /// Runs a target, and holds what it allocates to its bounds.
 fn watch(name: &str, bytes: &[u8]) {
-    LARGEST.set(0);
-    let outcome = std::panic::catch_unwind(|| targets::run(name, bytes));
-    let largest = LARGEST.get();
+    let (largest, outcome) = largest_during(|| std::panic::catch_unwind(|| targets::run(name, bytes)));
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     assert!(outcome.is_ok(), "{name} panicked over {hex}");
     let is_unpacking = matches!(name, "toc" | "segment" | "unpack" | "cuts");
     let bound = if is_unpacking { MAX_ALLOCATION } else { 16_384 + MAX_GROWTH * bytes.len() };
     assert!(largest <= bound, "{name} asked for {largest} bytes over {hex}");
 }
-
-/// The system's allocator, which remembers the largest request of each thread.
-struct Watching;
-
-thread_local! {
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-fn note(length: usize) {
-    // Gone at a thread's very end, when nothing is watched any more.
-    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(length)));
-}
-
-// SAFETY: every call is the system allocator's own; noting a number allocates nothing.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, length: usize) -> *mut u8 {
-        note(length);
-        unsafe { System.realloc(pointer, layout, length) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Watching = Watching;
 
 /// Numbers that are the same in every run.
 struct Random(u64);
@@ -198,6 +159,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "entry" => entries(&bytes("page")),
         "descriptor" => vec![bytes("descriptor")],
         "slot" => [vec![bytes("slot_key_file"), bytes("slot_passphrase")], refused("slot")].concat(),
+        "gc_record" => gc_records(),
         "snapshot_record" => [vec![bytes("record")], refused("record")].concat(),
         "segment" => vec![segment],
         "segment_header" => vec![segment[..80].to_vec()],
@@ -212,6 +174,19 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 fn object_names(commit: &Value) -> Vec<Vec<u8>> {
     let mark = format!("forgotten/{}-{}", "ab".repeat(16), "cd".repeat(32));
     [commit.as_str().unwrap(), "format", "gc/a-b.c", &mark].map(|name| name.as_bytes().to_vec()).to_vec()
+}
+
+fn gc_records() -> Vec<Vec<u8>> {
+    let record = GcRecord {
+        kind: GcKind::Condemned,
+        time_ms: 1_764_000_000_000,
+        host: "node".into(),
+        segments: vec![[1; 8], [2; 8], [0xfe; 8]],
+        commits: vec![[3; 8]],
+    };
+    let empty = GcRecord { kind: GcKind::Deleted, segments: vec![], commits: vec![], ..record.clone() };
+    let disorder = GcRecord { segments: vec![[2; 8], [1; 8]], ..record.clone() };
+    vec![record.to_bytes(), empty.to_bytes(), disorder.to_bytes()]
 }
 
 fn entries(page: &[u8]) -> Vec<Vec<u8>> {

@@ -15,6 +15,7 @@ use homekeep::format::{EntryKind, flags};
 use rustix::fs::{CWD, FileType, RenameFlags, renameat_with};
 use tempfile::TempDir;
 
+use crate::support::mount::Mount;
 use crate::support::{
     LONG_AGO, SOMEBODY, Site, assert_same, copy_tree, is_root, make_node, plant, run, set_mtime, write_old,
 };
@@ -198,27 +199,6 @@ fn a_link_to_somebody_elses_file_is_recorded_without_content_and_restored_as_not
     assert_eq!(restored.report.problems.len(), 1, "{:?}", restored.report.problems);
     attack.site.restore_to(&source, RestoreTarget::InPlace, |options| options.overwrite = Overwrite::Always);
     assert_eq!(fs::read(&link).unwrap(), CANARY);
-}
-
-/// Something mounted; unmounted when dropped.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(at: &Path, arguments: &[&str]) -> Self {
-        fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(arguments).arg(at);
-        run(mount, "mount");
-        Self(at.into())
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let mut umount = Command::new("umount");
-        umount.arg("-l").arg(&self.0);
-        run(umount, "mount");
-    }
 }
 
 #[test]

@@ -1,6 +1,11 @@
-//! A backup that dies, or whose store fails, at each of its calls. Every snapshot that is there
+//! Operations that die, or whose store fails, at each of their calls. Every snapshot that was there
 //! afterwards is whole, and the next run succeeds.
 
+mod creation;
+mod images;
+mod keys;
+
+use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,6 +93,33 @@ impl Interrupted {
     }
 }
 
+/// All that can go wrong with a call.
+const FAULTS: [Fault; 4] = [Fault::Freeze, Fault::FailBefore, Fault::FailAfter, Fault::Torn];
+
+/// Lets `operate` meet each kind of fault at each of its calls on a copy of a store, and gives what it
+/// returned to `check`, with a way into the store on which nothing fails. Says how many calls there were.
+fn at_each_call<T, E: Debug>(
+    store: &MemoryStore,
+    operate: impl Fn(Arc<dyn Store>) -> Result<T, E>,
+    check: impl Fn(Result<T, E>, MemoryStore),
+) -> u64 {
+    let mut calls = 0;
+    for fault in FAULTS {
+        for nth in 1.. {
+            let copied = copy_memory(store).store;
+            let faulty = Arc::new(FaultStore::at_call(copied.clone(), fault, nth));
+            let result = operate(faulty.clone());
+            assert!(result.is_ok() || faulty.fired(), "{fault:?} {nth}: {:?}", result.err());
+            check(result, copied);
+            if !faulty.fired() {
+                calls = nth - 1;
+                break;
+            }
+        }
+    }
+    calls
+}
+
 /// A store to spoil, and a second way into it.
 struct Copied<S> {
     store: S,
@@ -114,7 +146,7 @@ fn copy_local(from: &Path) -> Copied<LocalStore> {
 fn a_small_backup_can_die_or_meet_an_error_at_any_call() {
     let store = MemoryStore::new();
     let interrupted = Interrupted::new(Arc::new(store.clone()), 5000);
-    for fault in [Fault::Freeze, Fault::FailBefore, Fault::FailAfter, Fault::Torn] {
+    for fault in FAULTS {
         let calls = interrupted.assert_survives(fault, || copy_memory(&store));
         assert!(calls >= 8, "{fault:?} met {calls} calls only");
     }

@@ -167,4 +167,23 @@ fn larger_configurations_hold_too() {
     if !is_thorough() {
         return;
     }
+    let spread = |setup: Setup| Setup { records: Listing::Spread, ..setup };
+    let two = Setup { prunes: 2, ..WRITING };
+    assert_holds("1 writer, 2 prunes, forget", two);
+    assert_holds("1 writer, 2 prunes, forget, records take time", spread(two));
+    assert_holds("1 writer, 2 prunes, forget, commits take time", Setup { commits: Listing::Spread, ..two });
+    assert_holds("1 writer, 2 prunes, repack", Setup { republishers: &[REPACK], forgettable: &[], ..two });
+    let undo = Setup { republishers: &[UNDO], is_forgotten: true, forgettable: &[], ..two };
+    assert_holds("1 writer, 2 prunes, undo", undo);
+    assert_holds("2 prunes, undo, records take time", spread(UNDOING));
+    assert_holds("2 prunes, repack, records take time", spread(REPACKING));
+    let both = Setup { republishers: &[REPACK, UNDO], forgettable: &[0], ..REPACKING };
+    assert_holds("2 prunes, repack, undo, forget", both);
+    assert_holds("3 prunes, undo", Setup { prunes: 3, ..UNDOING });
+    assert_holds(
+        "3 prunes, repack, commits take time",
+        Setup { prunes: 3, commits: Listing::Spread, ..REPACKING },
+    );
+    let other = Setup { writers: &[ANY, &[OVER_OTHER, ALONE]], is_lean: true, ..two };
+    assert_holds("2 writers, one over the other, 2 prunes, forget", other);
 }

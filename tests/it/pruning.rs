@@ -11,6 +11,7 @@ use homekeep::engine::Meter;
 use homekeep::engine::backup::Outcome;
 use homekeep::engine::prune::{MaxUnused, PruneError, PruneOptions, PruneReport, prune};
 use homekeep::engine::restore::RestoreTarget;
+use homekeep::engine::undo::{UndoOptions, Undone, undo};
 use homekeep::store::{LocalStore, MemoryStore, Store};
 
 use crate::support::{
@@ -294,5 +295,40 @@ fn forgetting_everything_is_not_followed_by_deleting_everything() {
     history.try_prune(|o| o.force = true).unwrap();
     assert!(names(history.site.store(), "segments/").is_empty());
     history.backup();
+    history.assert_whole();
+}
+
+fn undo_it(history: &History, id: SnapshotId) -> Undone {
+    undo(&mut history.site.open().unwrap(), id, &UndoOptions { level: 1, threads: 2 }).unwrap()
+}
+
+#[test]
+fn a_forgotten_snapshot_comes_back_until_a_prune_deleted_what_it_needs() {
+    let mut history = History::new();
+    history.write("gone", noise(2, 900_000));
+    let first = history.backup();
+    let was = history.expected[&first].clone();
+    history.remove("gone").write("kept", "kept");
+    history.backup();
+
+    history.forget(first);
+    history.assert_whole();
+    assert!(matches!(undo_it(&history, first), Undone::Back));
+    history.expected.insert(first, was.clone());
+    history.assert_whole();
+
+    // Condemned and not deleted: what only it needs is stored again.
+    let day = Duration::from_secs(24 * 3600);
+    history.forget(first);
+    assert!(history.try_prune(|o| o.grace = day).unwrap().waiting.bytes > 800_000);
+    assert!(matches!(undo_it(&history, first), Undone::StoredAgain));
+    history.expected.insert(first, was);
+    history.assert_whole();
+    history.prune();
+    history.assert_whole();
+
+    history.forget(first);
+    assert!(history.prune().deleted.bytes > 800_000);
+    assert!(matches!(undo_it(&history, first), Undone::TooLate(_)));
     history.assert_whole();
 }

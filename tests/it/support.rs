@@ -1,8 +1,11 @@
 //! What the tests stand on: a repository with homes beside it, shorthands for backup and restore, ways
 //! to fill homes, and comparisons of trees.
 
+pub mod allocation;
 mod compare;
 mod homes;
+pub mod mount;
+pub mod program;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -7,7 +7,7 @@ mod report;
 
 use std::sync::Arc;
 
-pub use arguments::BackupArguments;
+pub use arguments::{BackupArguments, level};
 
 use crate::cli::busy::BusyLock;
 use crate::cli::context::Context;

@@ -3,6 +3,7 @@
 mod backup;
 mod cat;
 mod completions;
+mod copy;
 mod diff;
 mod dump;
 mod find;
@@ -10,8 +11,12 @@ mod init;
 mod key;
 mod ls;
 mod man;
+mod prune;
 mod restore;
 mod snapshots;
+mod undo;
+
+pub use prune::{Age, Unused};
 
 use clap::Subcommand;
 
@@ -40,6 +45,12 @@ pub enum Command {
     Dump(dump::DumpArguments),
     /// Bring homes, directories or files back
     Restore(Box<restore::RestoreArguments>),
+    /// Delete what no snapshot needs, and repack what is mostly not needed
+    Prune(prune::PruneArguments),
+    /// Take back that snapshots were forgotten, until a prune has deleted what they need
+    Undo(undo::UndoArguments),
+    /// Copy snapshots from another repository into this one
+    Copy(Box<copy::CopyArguments>),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -62,6 +73,9 @@ impl Command {
             Self::Diff(arguments) => diff::run(context, &arguments),
             Self::Dump(arguments) => dump::run(context, &arguments),
             Self::Restore(arguments) => restore::run(context, &arguments),
+            Self::Prune(arguments) => prune::run(context, &arguments),
+            Self::Undo(arguments) => undo::run(context, &arguments),
+            Self::Copy(arguments) => copy::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),

@@ -1,6 +1,6 @@
 //! `snapshots`: which there are. Knows filters and columns.
 
-mod line;
+pub mod line;
 
 use std::collections::HashMap;
 
@@ -16,13 +16,24 @@ use crate::cli::json::SnapshotObject;
 use crate::cli::lines::Lines;
 use crate::cli::synced::Indexed;
 use crate::cli::table;
-use crate::engine::select::{Filter, SelectError, newest_first};
+use crate::engine::select::{Filter, SelectError, SnapshotHead, newest_first};
 use crate::index::Summary;
 use crate::repo::{Repository, Snapshot};
 
 /// List snapshots
 #[derive(Debug, Default, Args)]
 pub struct SnapshotsArguments {
+    /// Which snapshots.
+    #[command(flatten)]
+    pub which: WhichArguments,
+    /// Fewer columns; in JSON, without the homes
+    #[arg(long)]
+    pub compact: bool,
+}
+
+/// Which snapshots of all that there are.
+#[derive(Debug, Default, Args)]
+pub struct WhichArguments {
     /// Only these: ids or their beginnings, `latest`, `latest~2`, times such as `@yesterday`
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
@@ -32,17 +43,14 @@ pub struct SnapshotsArguments {
     /// Only the newest N of each source
     #[arg(long, value_name = "N")]
     pub latest: Option<usize>,
-    /// Fewer columns; in JSON, without the homes
-    #[arg(long)]
-    pub compact: bool,
 }
 
 /// Lists them.
 pub fn run(context: &Context, arguments: &SnapshotsArguments) -> Result<Exit, CliError> {
     let indexed = Indexed::open(context)?;
-    let filter = arguments.filter.filter();
+    let filter = arguments.which.filter.filter();
     let summaries = indexed.repository.summaries()?;
-    let wanted = select(&summaries, arguments, &filter, Timestamp::now())?;
+    let wanted = select(&summaries, &arguments.which, &filter, Timestamp::now())?;
     if context.output.is_json() {
         let mut lines = Lines::begin();
         lines.array(wanted.iter().map(|summary| object(&indexed.repository, summary, arguments, &filter)))?;
@@ -96,13 +104,13 @@ fn whole(repository: &Repository, summary: &Summary) -> Result<Snapshot, CliErro
 }
 
 /// The snapshots that are wanted, oldest first.
-fn select<'s>(
-    snapshots: &'s [Summary],
-    arguments: &SnapshotsArguments,
+pub fn select<'s, S: SnapshotHead>(
+    snapshots: &'s [S],
+    arguments: &WhichArguments,
     filter: &Filter,
     now: Timestamp,
-) -> Result<Vec<&'s Summary>, CliError> {
-    let named = arguments.ids.iter().map(|id| Ok(choose::snapshot(snapshots, id)?.id));
+) -> Result<Vec<&'s S>, CliError> {
+    let named = arguments.ids.iter().map(|id| Ok(choose::snapshot(snapshots, id)?.id()));
     let named = named.collect::<Result<Vec<_>, CliError>>()?;
     let mut left: HashMap<&str, usize> = HashMap::new();
     let mut is_among_latest = |source| match arguments.latest {
@@ -114,9 +122,9 @@ fn select<'s>(
             is_left
         }
     };
-    let mut wanted: Vec<&Summary> = newest_first(snapshots, now).into_iter().map(|(_, s)| s).collect();
-    wanted.retain(|s| named.is_empty() || named.contains(&s.id));
-    wanted.retain(|s| filter.accepts(*s) && is_among_latest(&s.source));
+    let mut wanted: Vec<&S> = newest_first(snapshots, now).into_iter().map(|(_, s)| s).collect();
+    wanted.retain(|s| named.is_empty() || named.contains(&s.id()));
+    wanted.retain(|s| filter.accepts(*s) && is_among_latest(s.source()));
     wanted.reverse();
     Ok(wanted)
 }
@@ -161,7 +169,7 @@ mod tests {
         Summary::of(&ObjectName::descriptor(), Hash([id; 32]), &record, &known).unwrap()
     }
 
-    fn selected(arguments: &SnapshotsArguments) -> Vec<u8> {
+    fn selected(arguments: &WhichArguments) -> Vec<u8> {
         let all = vec![
             summary(0x11, "a", &["x"], &["ann"]),
             summary(0x12, "b", &["x", "y"], &["ann", "bob"]),
@@ -177,9 +185,9 @@ mod tests {
 
     #[test]
     fn filters_narrow_the_list() {
-        let none = SnapshotsArguments::default;
+        let none = WhichArguments::default;
         assert_eq!(selected(&none()), [0x11, 0x12, 0x22]);
-        assert_eq!(selected(&SnapshotsArguments { ids: texts(&["22", "11"]), ..none() }), [0x11, 0x22]);
+        assert_eq!(selected(&WhichArguments { ids: texts(&["22", "11"]), ..none() }), [0x11, 0x22]);
         let by = FilterArguments::default;
         let cases = [
             (FilterArguments { user: vec!["bob".into()], ..by() }, &[0x12, 0x22][..]),
@@ -189,8 +197,8 @@ mod tests {
             (FilterArguments { tag: texts(&["y", "x"]), ..by() }, &[0x11, 0x12]),
         ];
         for (filter, expected) in cases {
-            assert_eq!(selected(&SnapshotsArguments { filter, ..none() }), expected);
+            assert_eq!(selected(&WhichArguments { filter, ..none() }), expected);
         }
-        assert_eq!(selected(&SnapshotsArguments { latest: Some(1), ..none() }), [0x12, 0x22]);
+        assert_eq!(selected(&WhichArguments { latest: Some(1), ..none() }), [0x12, 0x22]);
     }
 }

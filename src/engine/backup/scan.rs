@@ -9,7 +9,6 @@ mod contents;
 mod directory;
 mod entries;
 mod listing_saver;
-mod queue;
 mod recent;
 mod walker;
 
@@ -17,16 +16,16 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(super) use directory::{Directory, Outcome};
-pub(super) use queue::Queue;
 use recent::Recent;
 use walker::Walker;
 
 use super::{BackupError, BackupOptions};
 use crate::codec::{ChunkId, Chunker, Hash};
+use crate::engine::work_queue::WorkQueue;
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::live_sqlite::CopyLimits;
 use crate::files::owner_cache::OwnerCache;
@@ -35,6 +34,9 @@ use crate::files::walk::Stat;
 use crate::format::Content;
 use crate::index::{HomeKey, Seen, SeenWriter};
 use crate::repo::{RepoError, Repository, Writer};
+
+/// Directories to visit.
+type Queue = WorkQueue<Arc<Directory>>;
 
 /// One home while it is walked.
 pub struct Home {
@@ -180,7 +182,7 @@ impl Scan<'_> {
     /// Walks all homes. Returns when everything is handed to the writer, or with the first error.
     pub fn run(
         &self,
-        homes: Vec<(std::sync::Arc<Home>, OwnedFd)>,
+        homes: Vec<(Arc<Home>, OwnedFd)>,
         repository: &Repository,
         seen: &Seen,
         writer: &Writer,

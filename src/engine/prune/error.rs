@@ -10,14 +10,14 @@ pub enum PruneError {
     /// Snapshots that were there at an earlier prune are gone, and nobody recorded that they were deleted.
     #[error(
         "{} snapshots that an earlier prune saw are gone, and no record says that they were deleted: \
-         the store may list too little. Look at it, then go on with --force",
+         the store may list too little. Look at it, then go on with --force-prune",
         .0.len()
     )]
     Vanished(Vec<ShortHash>),
     /// There would be no snapshot left.
     #[error(
         "no snapshot is left that anything is kept for, and {segments} segments would go. If that is what you want, \
-         say --force"
+         say --force-prune"
     )]
     NothingLeft {
         /// How many segments there are.
@@ -26,7 +26,7 @@ pub enum PruneError {
     /// Most of the repository belongs to no snapshot.
     #[error(
         "{orphans} of {all} segments belong to no snapshot, forgotten or not: the store may list too little. \
-         Look at it, then go on with --force"
+         Look at it, then go on with --force-prune"
     )]
     ManyOrphans {
         /// How many belong to none.
@@ -36,7 +36,7 @@ pub enum PruneError {
     },
     /// A commit cannot be read, so it is unknown what it needs.
     #[error(
-        "what a snapshot needs is unknown, so nothing is deleted. Bring its commit back from a copy, or give it up with --force"
+        "what a snapshot needs is unknown, so nothing is deleted. Bring its commit back from a copy, or give it up with --force-prune"
     )]
     DamagedCommit(#[source] RepoError),
     /// Someone asked to stop.

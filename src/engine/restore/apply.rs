@@ -9,7 +9,7 @@ use super::plan::{Context, Job, PlannedDirectory, Planner, path};
 use super::report::{Change, RestoreReport};
 use super::root::Root;
 use super::words::{chain, unless_full};
-use super::{RestoreError, RestoreSource, problem};
+use super::{RestoreError, RestoreSource, RestoreTarget, problem};
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::metadata::{EntryMeta, MetadataProblem};
 use crate::files::place::{Device, FileId, Made, Original, Place, PlaceError, Placement};
@@ -118,7 +118,8 @@ impl<'a> Restorer<'a> {
                 Err(PlaceError::LinkRefused { .. } | PlaceError::Swapped { .. }) => copies.push(job),
                 Err(error) => {
                     let path = self.planner.path(Some(job.directory), &job.entry.name);
-                    let kind = ProblemKind::Unrestored(unless_full(error)?);
+                    let kind =
+                        ProblemKind::Unrestored(unless_full(error, &self.planner.context.options.target)?);
                     report.problems.push(problem(self.planner.source, &path, kind));
                 }
             }
@@ -226,6 +227,7 @@ struct Writer<'p> {
     directories: &'p [PlannedDirectory],
     root: &'p Root,
     source: &'p RestoreSource,
+    target: &'p RestoreTarget,
     meter: &'p Meter,
     metas: &'p [EntryMeta],
     reader: Reader,
@@ -258,6 +260,7 @@ impl<'p> Writer<'p> {
             directories: &planner.directories,
             root: &planner.root,
             source: planner.source,
+            target: &planner.context.options.target,
             meter: planner.context.meter,
             metas,
             reader,
@@ -287,8 +290,8 @@ impl<'p> Writer<'p> {
                 }
                 return Ok(());
             }
-            Err(JobError::Place(error)) => unless_full(error)?,
-            Err(JobError::Restore(RestoreError::Target { source, .. })) => unless_full(source)?,
+            Err(JobError::Place(error)) => unless_full(error, self.target)?,
+            Err(JobError::Restore(RestoreError::Target { source, .. })) => unless_full(source, self.target)?,
             Err(JobError::Restore(error)) => return Err(error),
             // Damage costs the files it is in, and no others.
             Err(JobError::Data(error)) => chain(&error),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::RestoreTarget;
 use crate::files::place::PlaceError;
 use crate::files::rules::RuleError;
 use crate::index::IndexError;
@@ -19,10 +20,8 @@ pub enum RestoreError {
         source: PlaceError,
     },
     /// No room in the target.
-    #[error(
-        "no space left in the restore target. Free some and run the same command again: it goes on where it ended"
-    )]
-    Full,
+    #[error("no space left in {0}. Free some and run the same command again: it goes on where it ended")]
+    Full(RestoreTarget),
     /// A home's recorded place cannot be used.
     #[error("the snapshot gives no usable place for the home of {0:?}; restore it with --target")]
     NoPlace(String),

@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
         report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
         let why = match error {
-            RestoreError::Target { source, .. } => unless_full(source)?,
+            RestoreError::Target { source, .. } => unless_full(source, &self.context.options.target)?,
             RestoreError::Repository(error) if error.is_damage() => chain(&error),
             error => return Err(error),
         };
@@ -567,7 +567,11 @@ impl<'a> Planner<'a> {
         error: PlaceError,
         report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
-        report.problems.push(self.problem(parent, name, ProblemKind::Unrestored(unless_full(error)?)));
+        report.problems.push(self.problem(
+            parent,
+            name,
+            ProblemKind::Unrestored(unless_full(error, &self.context.options.target)?),
+        ));
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! How an entry's failure is told, and which failures are the whole target's.
 
-use super::RestoreError;
+use super::{RestoreError, RestoreTarget};
+pub use crate::engine::chain::chain;
 use crate::files::place::PlaceError;
 
 /// A full target ends the restore; anything else is the entry's own trouble.
-pub fn unless_full(error: PlaceError) -> Result<String, RestoreError> {
+pub fn unless_full(error: PlaceError, target: &RestoreTarget) -> Result<String, RestoreError> {
     match &error {
         PlaceError::Io { source, .. }
             if matches!(
@@ -12,20 +13,8 @@ pub fn unless_full(error: PlaceError) -> Result<String, RestoreError> {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
             ) =>
         {
-            Err(RestoreError::Full)
+            Err(RestoreError::Full(target.clone()))
         }
         _ => Ok(chain(&error)),
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

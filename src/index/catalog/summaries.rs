@@ -24,7 +24,7 @@ pub(super) const TABLES: &str = "
         hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL, id BLOB NOT NULL, supersession INTEGER NOT NULL,
         time_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL, source TEXT NOT NULL, host TEXT NOT NULL,
         program TEXT NOT NULL, tags TEXT NOT NULL, parents BLOB NOT NULL, files INTEGER NOT NULL,
-        bytes INTEGER NOT NULL, bytes_new INTEGER NOT NULL, problems INTEGER NOT NULL, homes BLOB NOT NULL
+        bytes INTEGER NOT NULL, bytes_new INTEGER NOT NULL, problems INTEGER NOT NULL, lost INTEGER NOT NULL, homes BLOB NOT NULL
     );";
 
 /// A snapshot in short.
@@ -69,6 +69,8 @@ pub struct Totals {
     pub bytes_new: u64,
     /// Files and directories that could not be saved as they are.
     pub problems: u64,
+    /// Those of them that were there once, and were left out when the snapshot was copied or repaired.
+    pub lost: u64,
 }
 
 impl Summary {
@@ -99,7 +101,9 @@ impl Summary {
 
 impl Totals {
     fn of(record: &SnapshotRecord) -> Self {
-        record.homes.iter().fold(Self::default(), |sum, home| Self {
+        let none = Self { lost: record.lost(), ..Self::default() };
+        record.homes.iter().fold(none, |sum, home| Self {
+            lost: sum.lost,
             files: sum.files.saturating_add(home.files),
             bytes: sum.bytes.saturating_add(home.bytes),
             bytes_new: sum.bytes_new.saturating_add(home.bytes_new),
@@ -113,7 +117,7 @@ impl Catalog {
     pub fn summaries(&self) -> Result<Vec<Summary>, IndexError> {
         let rows = self.rows(
             "SELECT name, hash, id, supersession, time_ms, finished_ms, source, host, program, tags, parents, \
-             files, bytes, bytes_new, problems, homes FROM summaries",
+             files, bytes, bytes_new, problems, lost, homes FROM summaries",
             StoredSummary::read,
         )?;
         // Read after the summaries, so that they know everyone whom another process added meanwhile.
@@ -136,8 +140,8 @@ pub(super) fn insert(
     let summary = Summary::of(name, *hash, record, &users).expect("all its users have been entered");
     let mut insert = transaction.prepare_cached(
         "INSERT OR REPLACE INTO summaries (name, hash, id, supersession, time_ms, finished_ms, source, host, \
-         program, tags, parents, files, bytes, bytes_new, problems, homes) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+         program, tags, parents, files, bytes, bytes_new, problems, lost, homes) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?;
     let parents: Vec<u8> = summary.parents.iter().flat_map(|parent| parent.0).collect();
     insert.execute(params![
@@ -156,6 +160,7 @@ pub(super) fn insert(
         summary.totals.bytes as i64,
         summary.totals.bytes_new as i64,
         summary.totals.problems as i64,
+        summary.totals.lost as i64,
         summary.homes.as_bytes(),
     ])?;
     Ok(())
@@ -203,8 +208,9 @@ impl StoredSummary {
                 bytes: number(12)?,
                 bytes_new: number(13)?,
                 problems: number(14)?,
+                lost: number(15)?,
             },
-            homes: r.get(15)?,
+            homes: r.get(16)?,
         })
     }
 
@@ -289,7 +295,7 @@ mod tests {
             .map(|((name, hash), record)| Summary::of(name, *hash, record, &users).unwrap())
             .collect();
         assert_eq!(found, expected);
-        assert_eq!(found[0].totals, Totals { files: 15, bytes: 150, bytes_new: 15, problems: 2 });
+        assert_eq!(found[0].totals, Totals { files: 15, bytes: 150, bytes_new: 15, problems: 2, lost: 0 });
         assert_eq!((found[0].homes.present(), found[1].homes.present()), (2, 0));
 
         // Adding it again changes nothing; removing one leaves the other.

@@ -109,7 +109,8 @@ pub struct RuleArguments {
     pub ignore_file_name: Option<String>,
 }
 
-fn level(text: &str) -> Result<i32, String> {
+/// Reads a level.
+pub fn level(text: &str) -> Result<i32, String> {
     let named = LEVELS.iter().find(|(name, _)| *name == text).map(|(_, level)| *level);
     let number = text.parse().ok().filter(|level| (-7..=19).contains(level));
     named.or(number).ok_or_else(|| "not a level: a number from -7 to 19, fastest, auto, better or max".into())

@@ -66,6 +66,7 @@ impl<'s> Line<'s> {
                 bytes: sum(|home| home.bytes),
                 bytes_new: sum(|home| home.bytes_new),
                 problems: sum(|home| home.problems),
+                lost: record.lost(),
             },
             users: present().take(USERS_SHOWN).map(|home| text::name(&home.user)).collect(),
             present: present().count() as u64,
@@ -107,7 +108,8 @@ impl<'s> Line<'s> {
 
     fn problems(&self) -> String {
         let parts = [
-            (self.totals.problems, "files"),
+            (self.totals.problems.saturating_sub(self.totals.lost), "files"),
+            (self.totals.lost, "lost"),
             (self.shrunk, "shrunk"),
             (self.missing, "missing"),
             (self.removed, "removed"),

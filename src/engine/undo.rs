@@ -1,0 +1,85 @@
+//! Takes back that snapshots were forgotten, as long as what they need is still there.
+//!
+//! The mark goes first, then the records of garbage collection are looked at: a prune that lists the marks after
+//! that keeps what the snapshot needs, and what an earlier one condemned is in a record by then. What
+//! is condemned and still there is stored again, for a condemned segment never comes back into use.
+
+use crate::codec::SnapshotId;
+use crate::index::ListedSegment;
+use crate::repo::{RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
+
+/// How to store again what is condemned.
+#[derive(Debug, Clone, Copy)]
+pub struct UndoOptions {
+    /// zstd level.
+    pub level: i32,
+    /// Threads that walk and threads that compress.
+    pub threads: usize,
+}
+
+/// What came of one snapshot.
+#[derive(Debug)]
+pub enum Undone {
+    /// It is back.
+    Back,
+    /// It is back, and something of it had to be stored again since a prune had condemned it.
+    StoredAgain,
+    /// Part of it is gone; it stays forgotten.
+    TooLate(RepoError),
+}
+
+/// Brings one forgotten snapshot back. One that is not forgotten stays as it is.
+pub fn undo(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) -> Result<Undone, RepoError> {
+    repository.sync(&mut |_, _| {})?;
+    repository.require_known_gc()?;
+    repository.remove_marks(id)?;
+    repository.refresh_gc()?;
+    match revive(repository, id, options) {
+        Ok(undone) => Ok(undone),
+        Err(error) => {
+            repository.forget(id)?;
+            if is_loss(&error) { Ok(Undone::TooLate(error)) } else { Err(error) }
+        }
+    }
+}
+
+/// Whether what is needed is gone, or goes while it is read.
+fn is_loss(error: &RepoError) -> bool {
+    error.is_damage() || matches!(error, RepoError::Condemned(_))
+}
+
+fn revive(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) -> Result<Undone, RepoError> {
+    let mut commits: Vec<Snapshot> =
+        repository.commits()?.into_iter().filter(|commit| commit.record.id == id).collect();
+    commits.sort_by_key(|commit| std::cmp::Reverse((commit.record.supersession, commit.hash)));
+    for commit in &commits {
+        if repository.is_safe(commit)? {
+            return Ok(Undone::Back);
+        }
+    }
+    let Some(newest) = commits.into_iter().next() else { return Err(RepoError::NoSuchSnapshot(id)) };
+    store_again(repository, newest, options)?;
+    Ok(Undone::StoredAgain)
+}
+
+/// Copies what is condemned, and publishes the snapshot without naming it.
+fn store_again(
+    repository: &mut Repository,
+    snapshot: Snapshot,
+    options: &UndoOptions,
+) -> Result<(), RepoError> {
+    let reached = repository.reach(&[&snapshot.record], options.threads)?;
+    if let Some(error) = reached.damage().keys().next() {
+        return Err(RepoError::MissingChunk(*error));
+    }
+    let condemned = repository.condemned_rows()?;
+    let segments = repository.catalog().segments()?;
+    let segments: Vec<ListedSegment> = segments.into_iter().filter(|s| condemned.contains(&s.row)).collect();
+    let writing =
+        WriterOptions { level: options.level, threads: options.threads, target: WriteTarget::Store };
+    let moved = repository.move_out(&segments, &reached, &writing, &mut |_| {})?;
+    let without = repository.gc().segments().collect();
+    let next = snapshot.record.supersession + 1;
+    repository.republish(&[snapshot], &without, &moved.segments, |_| next)?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! The real program, killed or lied to at its system calls by `strace`. It never ends with 0 unless all is
+//! there, what it reported before comes back bit for bit, and the next run succeeds.
+
+mod disk;
+pub mod tracer;
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::program::Program;
+use crate::support::{copy_tree, noise, write_old};
+use disk::assert_durable;
+use tracer::{Injection, injections, run_with};
+
+/// A repository with a snapshot of a home that has changed since, and another that will be made.
+struct Before {
+    program: Program,
+    /// What the snapshot holds, and its id.
+    saved: PathBuf,
+    snapshot: String,
+}
+
+impl Before {
+    fn new() -> Self {
+        let program = Program::new();
+        let home = program.home("ann");
+        fs::create_dir_all(home.join("work/deep")).unwrap();
+        for n in 0..4 {
+            write_old(&home.join(format!("work/{n}")), noise(n, 3000));
+        }
+        write_old(&home.join("work/deep/notes"), "notes");
+        program.run(&["init"]).expect(0);
+        program.backup(&[]).expect(0);
+        let saved = program.path("saved");
+        copy_tree(&program.homes, &saved);
+        let snapshot = program.snapshots().remove(0);
+        write_old(&home.join("work/2"), "edited");
+        fs::rename(home.join("work/3"), home.join("moved")).unwrap();
+        write_old(&home.join("new"), noise(9, 5000));
+        Self { program, saved, snapshot }
+    }
+
+    fn arguments(&self) -> [&str; 3] {
+        ["backup", "--homes", self.program.homes.to_str().unwrap()]
+    }
+
+    /// Saves once more with a fault on the way, then without, and looks at what is there each time.
+    fn assert_backup_survives(&self, injection: &Injection) {
+        let program = self.program.copied();
+        let disturbed = run_with(&program, injection, &self.arguments());
+        if disturbed.code == Some(0) {
+            let newest = program.snapshots().pop().unwrap();
+            assert_ne!(newest, self.snapshot, "{injection:?}: success was reported without a snapshot");
+            program.assert_restores(&newest, &program.homes);
+        }
+        program.backup(&[]).expect(0);
+        program.assert_restores("latest", &program.homes);
+        program.assert_restores(&self.snapshot, &self.saved);
+    }
+}
+
+#[test]
+fn a_backup_can_be_killed_or_fail_at_its_system_calls() {
+    let before = Before::new();
+    let injections = injections(&before.program.copied(), &before.arguments());
+    assert!(injections.len() >= 40, "only {} places to fail at", injections.len());
+    for injection in injections {
+        before.assert_backup_survives(&injection);
+    }
+}
+
+#[test]
+fn the_making_of_a_repository_can_be_killed_or_fail_at_its_system_calls() {
+    let injections = injections(&Program::new(), &["init"]);
+    assert!(injections.len() >= 30, "only {} places to fail at", injections.len());
+    for injection in injections {
+        let program = Program::new();
+        let disturbed = run_with(&program, &injection, &["init"]);
+        // What was made before the kill may be all of it; if not, making it again is all there is to do.
+        let opens = program.run(&["snapshots"]);
+        assert!(opens.code == Some(0) || disturbed.code != Some(0), "{injection:?}: {disturbed:?} {opens:?}");
+        if opens.code != Some(0) {
+            let again = program.run(&["init"]);
+            assert_eq!(again.code, Some(0), "{injection:?}: {disturbed:?} {again:?}");
+        }
+        write_old(&program.home("ann").join("file"), "ann's");
+        program.backup(&[]).expect(0);
+        program.assert_restores("latest", &program.homes);
+    }
+}
+
+/// A power cut takes what was written and not synced, in any order. Nothing that was reported is among it, and
+/// nothing that something durable refers to.
+#[test]
+fn what_the_program_reports_is_synced_by_then_and_what_is_referred_to_before() {
+    let program = Program::new();
+    assert_durable(&program, &["init"]);
+    write_old(&program.home("ann").join("small"), "ann's");
+    let backup = ["backup", "--homes", program.homes.to_str().unwrap()];
+    assert_durable(&program, &backup);
+    // More than one segment, put by threads.
+    write_old(&program.home("bob").join("large"), noise(1, 40 << 20));
+    assert_durable(&program, &backup);
+    write_old(&program.home("bob").join("small"), "bob's");
+    assert_durable(&program, &backup);
+    program.assert_restores("latest", &program.homes);
+    let new_key = program.path("new-key");
+    assert_durable(&program, &["key", "add", "--new-key-file", new_key.to_str().unwrap()]);
+}
