@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use homekeep::codec::{ChunkId, Hash, SnapshotId};
-use homekeep::engine::select::{SnapshotSpec, find, newest_first};
+use homekeep::engine::forget::{Choice, ForgetOptions, Policy, Rule, plan};
+use homekeep::engine::select::{Filter, SnapshotSpec, find, newest_first};
 use homekeep::format::{
     Attention, Attributes, Entry, EntryKind, HomeRecord, Owner, SegmentKind, SegmentWriter, SnapshotRecord,
 };
@@ -18,6 +19,7 @@ use homekeep::keys::{KeyFile, Secret};
 use homekeep::repo::{CreateOptions, Finished, Repository};
 use homekeep::store::{LocalStore, Store};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// The first snapshot; then one every ten minutes.
 const FIRST_MS: i64 = 1_760_000_000_000;
@@ -123,6 +125,19 @@ impl History {
     }
 }
 
+fn policy(grouping: &str) -> ForgetOptions {
+    let rules =
+        [(Rule::Last, 12), (Rule::Hourly, 48), (Rule::Daily, 14), (Rule::Weekly, 8), (Rule::Monthly, 12)];
+    let policy = Policy { rules: rules.into(), within: "2d".parse().ok(), tags: vec![vec!["keep".into()]] };
+    let grouping = grouping.parse().expect("words that are known");
+    ForgetOptions {
+        choice: Choice::Policy { policy, grouping },
+        filter: Filter::default(),
+        force: false,
+        allow_everything: false,
+    }
+}
+
 fn history(c: &mut Criterion) {
     let (snapshots, homes) =
         (wanted("HOMEKEEP_BENCH_SNAPSHOTS", 10_000), wanted("HOMEKEEP_BENCH_HOMES", 1_000));
@@ -145,6 +160,15 @@ fn history(c: &mut Criterion) {
             let newest = find(&summaries, &latest, now()).expect("a snapshot");
             repository.snapshot(&newest.hash).expect("a sound index").expect("there")
         });
+    });
+    for grouping in ["source", "source,user"] {
+        let options = policy(grouping);
+        group.bench_function(format!("plan what to forget, by {grouping}"), |b| {
+            b.iter(|| black_box(plan(&summaries, &options, &now().to_zoned_datetime(TimeZone::UTC))));
+        });
+    }
+    group.bench_function("homekeep forget --dry-run", |b| {
+        b.iter(|| history.run(&["forget", "--dry-run", "--keep-last", "12", "--keep-daily", "7", "--quiet"]));
     });
     group.bench_function("homekeep snapshots", |b| b.iter(|| history.run(&["snapshots"])));
     group.bench_function("homekeep snapshots --json --compact", |b| {

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
 use super::ByteSize;
 use super::command::{Age, Unused};
+use crate::engine::forget::{Grouping, Rule, Within};
 
 /// Names a configuration file; `--config` comes before it.
 pub const CONFIG_VARIABLE: &str = "HOMEKEEP_CONFIG";
@@ -28,6 +30,8 @@ pub struct Config {
     pub backup: BackupConfig,
     /// How it is brought back.
     pub restore: RestoreConfig,
+    /// Which snapshots stay.
+    pub forget: ForgetConfig,
     /// How space is given back.
     pub prune: PruneConfig,
     /// What is copied into the repository.
@@ -110,6 +114,34 @@ pub struct RestoreConfig {
     pub numeric_ids: Option<bool>,
     /// Read back and compare what was written.
     pub verify: Option<bool>,
+}
+
+/// `[forget]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ForgetConfig {
+    /// The newest.
+    pub keep_last: Option<u32>,
+    /// One of each minute.
+    pub keep_minutely: Option<u32>,
+    /// One of each hour.
+    pub keep_hourly: Option<u32>,
+    /// One of each day.
+    pub keep_daily: Option<u32>,
+    /// One of each week.
+    pub keep_weekly: Option<u32>,
+    /// One of each month.
+    pub keep_monthly: Option<u32>,
+    /// One of each year.
+    pub keep_yearly: Option<u32>,
+    /// All that are at most so much older than the newest.
+    #[serde(deserialize_with = "parsed")]
+    pub keep_within: Option<Within>,
+    /// All with such tags.
+    pub keep_tag: Option<Vec<String>>,
+    /// Of which snapshots each.
+    #[serde(deserialize_with = "parsed")]
+    pub group_by: Option<Grouping>,
 }
 
 /// `[prune]`
@@ -287,6 +319,21 @@ impl Config {
     }
 }
 
+impl ForgetConfig {
+    /// How many snapshots a rule keeps.
+    pub fn count(&self, rule: Rule) -> Option<u32> {
+        match rule {
+            Rule::Last => self.keep_last,
+            Rule::Minutely => self.keep_minutely,
+            Rule::Hourly => self.keep_hourly,
+            Rule::Daily => self.keep_daily,
+            Rule::Weekly => self.keep_weekly,
+            Rule::Monthly => self.keep_monthly,
+            Rule::Yearly => self.keep_yearly,
+        }
+    }
+}
+
 /// The key that stands in the line of `position`, or the last one before it, with its section.
 fn key(text: &str, position: usize) -> String {
     let rest_of_line = text.get(position..).and_then(|rest| rest.lines().next()).unwrap_or_default();
@@ -318,6 +365,15 @@ where
         Some(number) => Ok(Some(number)),
         None => Err(serde::de::Error::custom(format!("{number} is not between {FIRST} and {LAST}"))),
     }
+}
+
+/// What a text says.
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]
@@ -375,6 +431,9 @@ mod tests {
             ),
             ("[backup]\nread-concurrency = 0\n", "c.toml:2: `backup.read-concurrency`: invalid value"),
             ("[restore]\noverwrite = \"no\"\n", "c.toml:2: `restore.overwrite`: unknown variant `no`"),
+            ("[forget]\nkeep-daily = -1\n", "c.toml:2: `forget.keep-daily`: invalid value"),
+            ("[forget]\nkeep-within = \"2h30m\"\n", "c.toml:2: `forget.keep-within`: \"2h30m\": m stands"),
+            ("[forget]\ngroup-by = \"path\"\n", "c.toml:2: `forget.group-by`: snapshots are grouped by"),
             ("repo = \"/x\"\n", "c.toml:1: `repo`: unknown field `repo`"),
             ("[backups]\n", "c.toml:1: `backups`: unknown field `backups`"),
             ("[output]\njson = \"é\n", "c.toml:2: `output.json`: "),

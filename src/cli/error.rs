@@ -12,8 +12,10 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::check::CheckError;
 use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
+use crate::engine::forget::ForgetError;
 use crate::engine::prune::PruneError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
@@ -102,9 +104,15 @@ pub enum CliError {
     /// The prune.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// The check.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// Forgetting.
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
     /// What to search for.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -154,6 +162,8 @@ impl CliError {
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Prune(error) => prune_exit(error),
             Self::Restore(error) => restore_exit(error),
+            Self::Forget(error) => forget_exit(error),
+            Self::Check(error) => check_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
             | Self::Lock { .. }
@@ -212,6 +222,9 @@ impl CliError {
             }
             Self::Terminal => Some("name a file with -o, or use --force"),
             Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
+            Self::Forget(ForgetError::Everything(_) | ForgetError::NoRule) => {
+                Some("if that is what you want, say so with --allow-forget-all")
+            }
             Self::Backup(BackupError::NoHomes(_)) => {
                 Some("name the homes: `homekeep backup PATH…`, or `homekeep backup --homes DIR`")
             }
@@ -223,6 +236,8 @@ impl CliError {
             | Self::Repository(error)
             | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
+            | Self::Forget(ForgetError::Repository(error))
+            | Self::Check(CheckError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
         }
@@ -302,6 +317,24 @@ fn restore_exit(error: &RestoreError) -> Exit {
         RestoreError::Interrupted => Exit::Interrupted,
         RestoreError::Rule(_) => Exit::Usage,
         RestoreError::Repository(error) => repository_exit(error),
+        _ => Exit::Failed,
+    }
+}
+
+fn forget_exit(error: &ForgetError) -> Exit {
+    match error {
+        ForgetError::NoRule => Exit::Usage,
+        ForgetError::Everything(_) => Exit::Failed,
+        ForgetError::Interrupted { .. } => Exit::Interrupted,
+        ForgetError::Repository(error) => repository_exit(error),
+    }
+}
+
+fn check_exit(error: &CheckError) -> Exit {
+    match error {
+        CheckError::Interrupted => Exit::Interrupted,
+        CheckError::Repository(error) => repository_exit(error),
+        CheckError::Restore(error) => restore_exit(error),
         _ => Exit::Failed,
     }
 }

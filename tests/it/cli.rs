@@ -2,8 +2,10 @@
 
 mod answers;
 mod backup;
+mod check;
 mod copies;
 mod exit_codes;
+mod forget;
 mod keys;
 mod look;
 mod places;

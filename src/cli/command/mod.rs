@@ -2,11 +2,13 @@
 
 mod backup;
 mod cat;
+mod check;
 mod completions;
 mod copy;
 mod diff;
 mod dump;
 mod find;
+mod forget;
 mod init;
 mod key;
 mod ls;
@@ -45,12 +47,16 @@ pub enum Command {
     Dump(dump::DumpArguments),
     /// Bring homes, directories or files back
     Restore(Box<restore::RestoreArguments>),
+    /// Forget snapshots: all that a policy does not keep, or those that are named
+    Forget(Box<forget::ForgetArguments>),
     /// Delete what no snapshot needs, and repack what is mostly not needed
     Prune(prune::PruneArguments),
     /// Take back that snapshots were forgotten, until a prune has deleted what they need
     Undo(undo::UndoArguments),
     /// Copy snapshots from another repository into this one
     Copy(Box<copy::CopyArguments>),
+    /// Check that everything that was saved comes back
+    Check(check::CheckArguments),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -73,9 +79,11 @@ impl Command {
             Self::Diff(arguments) => diff::run(context, &arguments),
             Self::Dump(arguments) => dump::run(context, &arguments),
             Self::Restore(arguments) => restore::run(context, &arguments),
+            Self::Forget(arguments) => forget::run(context, &arguments),
             Self::Prune(arguments) => prune::run(context, &arguments),
             Self::Undo(arguments) => undo::run(context, &arguments),
             Self::Copy(arguments) => copy::run(context, &arguments),
+            Self::Check(arguments) => check::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),

@@ -5,7 +5,7 @@ mod report;
 
 use std::sync::Arc;
 
-pub use options::{Age, PruneArguments, Unused};
+pub use options::{Age, PruneArguments, PruneLimits, Unused};
 
 use crate::cli::busy::BusyLock;
 use crate::cli::context::Context;

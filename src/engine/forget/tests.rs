@@ -247,7 +247,7 @@ fn where_dates_contradict_what_was_built_on_what_nothing_is_decided_by_them() {
     // A clock was a month ahead for two snapshots; by now that month has passed.
     let mut story = every(60, 12, "2026-10-01T00:00:00");
     for told in &mut story[4..6] {
-        told.time = told.time + jiff::SignedDuration::from_hours(31 * 24);
+        told.time += jiff::SignedDuration::from_hours(31 * 24);
     }
     let last = by(&[(Rule::Last, 2)]);
     assert_eq!(kept_ids(&story, &last, "2026-11-24T12:00:00"), [4, 5, 6, 10, 11]);

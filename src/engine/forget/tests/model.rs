@@ -89,9 +89,13 @@ fn attention(dice: &mut Dice) -> Attention {
 }
 
 fn policy(dice: &mut Dice) -> Policy {
-    let rules =
-        Rule::ALL.into_iter().filter_map(|rule| (dice.roll(4) == 0).then(|| (rule, dice.roll(5) as u32)));
-    let mut policy = Policy { rules: rules.collect(), ..Policy::default() };
+    let mut rules = Vec::new();
+    for rule in Rule::ALL {
+        if dice.roll(4) == 0 {
+            rules.push((rule, dice.roll(5) as u32));
+        }
+    }
+    let mut policy = Policy { rules, ..Policy::default() };
     if dice.roll(4) == 0 {
         policy.within = Some(dice.pick(&["3h", "7d", "2m", "90min"]).parse().unwrap());
     }
@@ -276,5 +280,5 @@ fn a_run_that_was_interrupted_is_continued_by_the_next() {
 }
 
 fn dice_clocks(seed: u64) -> Clocks {
-    if seed % 2 == 0 { Clocks::Right } else { Clocks::Wrong }
+    if seed.is_multiple_of(2) { Clocks::Right } else { Clocks::Wrong }
 }
