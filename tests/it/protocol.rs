@@ -125,6 +125,12 @@ fn a_deleted_record_must_not_be_replaced_while_a_commit_names_what_it_speaks_of(
 }
 
 #[test]
+fn only_what_was_condemned_before_the_objects_were_listed_can_be_gone() {
+    let three = Setup { prunes: 3, republishers: &[REPACK], is_lean: true, ..Setup::EMPTY };
+    assert_needed(Wrong::TakeUnlistedAsGone, three);
+}
+
+#[test]
 fn the_old_commit_must_count_until_the_new_one_has_passed() {
     assert_needed(Wrong::OldCommitNotRoot, REPACKING);
 }
@@ -150,7 +156,8 @@ fn the_rules_hold_while_two_write() {
     assert_holds("2 writers, 1 prune, forget", two);
     let other = Setup { writers: &[ANY, &[OVER_OTHER, ALONE]], ..WRITING };
     assert_holds("2 writers, one over the other, 1 prune, forget", other);
-    assert_holds("2 writers, 2 prunes, forget", Setup { prunes: 2, ..two });
+    let few = Setup { writers: &[&[WITH_SPARE], &[WITH_SPARE]], prunes: 2, ..two };
+    assert_holds("2 writers, 2 prunes, forget", few);
 }
 
 #[test]
@@ -184,6 +191,7 @@ fn larger_configurations_hold_too() {
         "3 prunes, repack, commits take time",
         Setup { prunes: 3, commits: Listing::Spread, ..REPACKING },
     );
+    assert_holds("2 writers, 2 prunes, forget", Setup { writers: &[ANY, ANY], is_lean: true, ..two });
     let other = Setup { writers: &[ANY, &[OVER_OTHER, ALONE]], is_lean: true, ..two };
     assert_holds("2 writers, one over the other, 2 prunes, forget", other);
 }

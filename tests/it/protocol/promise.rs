@@ -1,12 +1,16 @@
 //! What must hold in every state.
 
 use super::state::{Reader, Setup, State};
-use super::store::IDS;
+use super::store::{CONDEMNED, IDS};
 use super::words::names;
 
 /// What is broken, if something is.
 pub fn broken_promise(state: &State, setup: &Setup) -> Option<String> {
     let store = &state.store;
+    let there = store.records.named(store.records.standing - CONDEMNED).and(store.present);
+    if !there.is_empty() {
+        return Some(format!("{} recorded as deleted, and there", names(there)));
+    }
     let unnamed = store.ever - store.present - store.recorded();
     if !unnamed.is_empty() {
         return Some(format!("{} deleted, and named in no record", names(unnamed)));

@@ -18,7 +18,7 @@ pub struct Prune {
     seen: Names,
     /// Deleted records that its own is going to replace.
     merged: Names,
-    /// First the objects that were listed, then what is going to be condemned, then what is going to be deleted.
+    /// First the objects that were listed, then what is going to be condemned; likewise, what is going to be deleted.
     doomed: Segments,
     /// What it has deleted, or found gone.
     gone: Segments,
@@ -79,7 +79,7 @@ impl Prune {
         let again = me.step == At::ListAgain;
         me.commits = state.store.commits_present();
         me.marks = state.store.marks;
-        me.doomed = if again { Set::EMPTY } else { state.store.present };
+        me.doomed = state.store.present;
         let listed = me.commits;
         match (setup.commits, again) {
             (Listing::AtOnce, false) => done("lists commits and marks", listed, At::Look, next),
@@ -162,7 +162,8 @@ impl Prune {
         }
         let roots = setup.roots(store, self.commits, self.marks, store.records.named(judged_by));
         let doomed = store.records.named(self.carried) - store.live(roots);
-        self.gone = doomed - store.present;
+        let condemned = if setup.is(Wrong::TakeUnlistedAsGone) { seen.and(CONDEMNED) } else { self.carried };
+        self.gone = store.records.named(condemned) - self.doomed;
         self.doomed = doomed - self.gone;
         self.merged = self.mergeable(known, store, setup);
         (self.commits, self.marks) = (Set::EMPTY, 0);

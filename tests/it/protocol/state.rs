@@ -127,6 +127,8 @@ pub enum Wrong {
     MergeAtOnce,
     /// A deleted record is replaced although it was first read after the commits were listed.
     MergeUnlisted,
+    /// Prunes take for gone what is condemned and was not listed, although they first read of it after they listed.
+    TakeUnlistedAsGone,
     WithdrawBeforeDeleted,
     WithdrawSpared,
     OldCommitNotRoot,

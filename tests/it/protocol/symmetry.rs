@@ -11,7 +11,7 @@ use super::store::{Names, deleted_by, written_by};
 /// The least of the states that `state` becomes when actors that are alike change places.
 pub fn canonical(state: State, setup: &Setup) -> State {
     let mut least = of_prunes(state, setup.prunes);
-    if setup.writers.len() == 2 && std::ptr::eq(setup.writers[0], setup.writers[1]) {
+    if setup.writers.len() == 2 && setup.writers[0] == setup.writers[1] {
         least = least.min(of_prunes(writers_exchanged(state), setup.prunes));
     }
     least
