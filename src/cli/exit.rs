@@ -62,7 +62,7 @@ impl Exit {
             Self::Failed => "failed",
             Self::Usage => "the command line or the configuration file cannot be understood",
             Self::Problems => {
-                "done with problems: files unreadable, a home missing or shrunk, damage noticed"
+                "done with problems: files unreadable, a home missing or shrunk, damage noticed, a snapshot not forgotten"
             }
             Self::NoRepository => "there is no repository at the place",
             Self::Busy => {

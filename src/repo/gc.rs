@@ -135,6 +135,7 @@ impl Repository {
 
     fn take_gc(&mut self, listed: Vec<Listed>) -> Result<(), RepoError> {
         let mut kept: BTreeMap<ObjectName, Vec<u8>> = self.catalog().gc_records()?.into_iter().collect();
+        self.persist(listed.iter().map(|l| &l.name).filter(|name| !kept.contains_key(name)))?;
         let mut gc = GcRecords::default();
         for listed in listed {
             let known = kept.remove(&listed.name).and_then(|bytes| GcRecord::from_bytes(&bytes).ok());
@@ -225,14 +226,13 @@ impl Repository {
         Ok(self.gc.pass(&commit.hash, &commit.record) || self.sound_deps(commit)?.is_some())
     }
 
-    /// The rows of segments that nothing new may rely on: those that are condemned, and damaged ones.
-    pub fn unreliable_rows(&self) -> Result<HashSet<SegmentRow>, RepoError> {
-        let mut rows = self.distrusted()?;
-        if !self.gc.segments.is_empty() {
-            let segments = self.catalog().segments()?;
-            rows.extend(segments.iter().filter(|s| self.gc.holds(&s.hash.short())).map(|s| s.row));
+    /// The rows of segments that are condemned.
+    pub fn condemned_rows(&self) -> Result<HashSet<SegmentRow>, RepoError> {
+        if self.gc.segments.is_empty() {
+            return Ok(HashSet::new());
         }
-        Ok(rows)
+        let segments = self.catalog().segments()?;
+        Ok(segments.iter().filter(|s| self.gc.holds(&s.hash.short())).map(|s| s.row).collect())
     }
 }
 

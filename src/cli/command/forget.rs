@@ -31,6 +31,9 @@ pub fn run(context: &Context, arguments: &ForgetArguments) -> Result<Exit, CliEr
         forget(&mut indexed.repository, &plan.forgotten(), &meter)?;
     }
     report::tell(output, &plan, arguments.dry_run);
+    if !arguments.dry_run && !arguments.prune && !plan.forgotten().is_empty() {
+        output.note("`homekeep prune` gives back the space; until then, `homekeep undo` takes this back");
+    }
     let is_refused = report::refused(&plan, &options).next().is_some();
     let pruned = prune(context, &mut indexed, arguments)?;
     Ok(if is_refused || pruned == Exit::Problems { Exit::Problems } else { indexed.exit() })

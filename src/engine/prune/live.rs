@@ -235,6 +235,7 @@ fn records(repository: &Repository) -> Result<BTreeMap<ObjectName, Option<i64>>,
 /// Brings the index up to date. A commit that cannot be read ends the prune, since what it needs is unknown.
 fn synced(repository: &mut Repository, options: &PruneOptions) -> Result<Vec<RepoError>, PruneError> {
     let report = repository.sync_all(&mut |_, _| {})?;
+    repository.persist_marks()?;
     // Whether a commit is safe is judged by records that are listed after it.
     repository.refresh_gc()?;
     repository.require_known_gc()?;

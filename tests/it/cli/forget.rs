@@ -46,6 +46,10 @@ fn a_policy_shows_in_a_dry_run_what_it_then_does() {
     assert_eq!(ids(&world), [&ids_before[0], &ids_before[2], &ids_before[3]].map(String::as_str));
     assert_eq!(world.run(policy).expect(0).out, "0 snapshots forgotten, 3 kept\n");
     assert_eq!((marks(&world), world.commits().len()), (1, 4));
+    assert!(world.run(["undo"]).expect(0).out.contains(&ids_before[1]));
+    world.run(["undo", &ids_before[1]]).expect(0);
+    assert_eq!(ids(&world), ids_before);
+    world.run(policy).expect(0);
     // The next backup builds on what is left.
     world.write("homes/bob/work", "once more");
     world.backup(&[]).expect(0);
@@ -160,10 +164,29 @@ fn a_policy_for_one_user_spares_what_holds_other_homes() {
         answer.err
     );
     assert_eq!(ids(&world).len(), 3);
+    world.run(["forget", "--user", "anne", "--keep-last", "1"]).expect(1);
     // By source alone the one of ann is all that is kept of the day, but for bob's newest state.
     let by = |grouping: &str| {
         let answer = world.run(["forget", "--keep-daily", "1", "-n", "--group-by", grouping]).expect(0);
         answer.out.lines().filter(|line| line.contains("keep ") && line.contains("daily")).count()
     };
     assert_eq!((by("source"), by("source,user"), by("")), (1, 2, 1));
+}
+
+#[test]
+fn space_is_given_back_when_asked_for() {
+    let (world, ids_before) = history(3);
+    world.run(["forget", "--keep-last", "1", "--max-unused", "0"]).expect(2);
+    world.run(["forget", "--keep-last", "1", "--prune", "-n"]).expect(0);
+    assert_eq!(world.commits().len(), 3);
+    let answer =
+        world.run(["forget", "--keep-last", "1", "--prune", "--json", "--min-age", "0", "--grace", "0"]);
+    let objects = answer.expect(0).objects();
+    let kinds: Vec<_> = objects.iter().map(|object| object["message_type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["decision", "decision", "decision", "summary", "prune"]);
+    assert!(objects[4]["deleted"]["objects"].as_u64().unwrap() > 0, "{}", objects[4]);
+    assert_eq!(ids(&world), ids_before[2..]);
+    assert!(world.commits().len() < 3);
+    world.run(["restore", "latest", "--target", "out"]).expect(0);
+    assert_eq!(fs::read_to_string(world.path("out/bob/work")).unwrap(), "version 2");
 }

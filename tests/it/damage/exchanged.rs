@@ -27,7 +27,7 @@ fn two_objects_that_changed_places_are_not_taken_for_each_other() {
 
 #[test]
 fn an_object_in_the_place_of_another_is_not_taken_for_it() {
-    let tiny = Tiny::with_image();
+    let tiny = Tiny::with_records();
     let all = tiny.names("");
     for name in &all {
         for other in all.iter().filter(|other| *other != name) {
@@ -42,7 +42,7 @@ fn an_object_in_the_place_of_another_is_not_taken_for_it() {
 
 #[test]
 fn a_missing_object_gives_right_results_or_a_complaint() {
-    for tiny in [Tiny::new(), Tiny::with_image()] {
+    for tiny in [Tiny::new(), Tiny::with_image(), Tiny::with_records()] {
         for name in tiny.names("") {
             // Nothing here says what a complaint is about: `examine` has seen to it that there is one.
             for machine in MACHINES {

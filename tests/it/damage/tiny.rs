@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
+use std::time::Duration;
 
 use homekeep::codec::{Codec, Packed, SnapshotId};
+use homekeep::engine::Meter;
+use homekeep::engine::prune::{PruneOptions, prune};
 use homekeep::engine::select::{Filter, states};
 use homekeep::format::{BlockKind, ChunkEntry, ObjectName, SegmentKind, SegmentWriter};
 use homekeep::keys::{Cost, Secret};
@@ -15,6 +18,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::examine::{Sight, look};
+use crate::pruning::prune_options;
 use crate::support::{Contents, Site, contents, names, noise, write_old};
 
 /// What the second snapshot's largest file holds. It lies in a segment of its own.
@@ -75,6 +79,23 @@ impl Tiny {
     pub fn with_image() -> Self {
         let tiny = Self::new();
         tiny.site.repository().publish_index().unwrap();
+        tiny
+    }
+
+    /// The same in which a prune has deleted something, and another has condemned something that still stands.
+    pub fn with_records() -> Self {
+        let tiny = Self::new();
+        let condemn = PruneOptions { grace: Duration::from_secs(3600), force: true, ..prune_options() };
+        for (seed, options) in [(2, prune_options()), (3, condemn)] {
+            put_segment(&tiny.site.repository(), &noise(seed, BULK));
+            // What a prune finds is condemned by one run and deleted by the next.
+            for _ in 0..2 {
+                let options = PruneOptions { force: true, ..options.clone() };
+                prune(&mut tiny.site.open().unwrap(), &options, &Meter::default()).unwrap();
+            }
+        }
+        let kinds = ["gc/condemned-", "gc/deleted-"].map(|kind| tiny.names(kind).len());
+        assert!(kinds.iter().all(|found| *found > 0), "condemned and deleted: {kinds:?}");
         tiny
     }
 }

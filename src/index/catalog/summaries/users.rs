@@ -44,6 +44,11 @@ impl Users {
         self.names.is_empty()
     }
 
+    /// All names, by number.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.names.iter().map(Vec::as_slice)
+    }
+
     /// A user's number.
     pub fn number(&self, name: &[u8]) -> Option<u32> {
         self.numbers.get(name).copied()
