@@ -9,7 +9,7 @@ use std::time::Duration;
 use homekeep::codec::SnapshotId;
 use homekeep::engine::Meter;
 use homekeep::engine::backup::{BackupOptions, HomeSelection, Outcome, backup};
-use homekeep::engine::prune::{MaxUnused, PruneOptions, prune};
+use homekeep::engine::prune::{MaxUnused, PruneError, PruneOptions, prune};
 use homekeep::engine::undo::{UndoOptions, Undone, undo};
 use homekeep::files::rules::RuleOptions;
 use homekeep::keys::Cost;
@@ -37,6 +37,7 @@ pub enum Done {
     Back,
     TooLate,
     Pruned,
+    Repacked,
 }
 
 /// What is in a store, with the caches of machines that wrote to it at different times.
@@ -181,7 +182,15 @@ pub fn perform(repository: &mut Repository, task: Task, homes: &Homes) -> Result
         },
         Task::Prune { repacks } => {
             let done = prune(repository, &prune_options(repacks), &Meter::default());
-            done.map(|_| Done::Pruned).map_err(|e| text(&e))
+            match done {
+                Ok(report) if report.republished > 0 => Ok(Done::Repacked),
+                Ok(_) => Ok(Done::Pruned),
+                // Objects came or went between its listings: it does not go on, and says why.
+                Err(error @ (PruneError::Vanished(_) | PruneError::DamagedCommit(_))) => {
+                    Err(text(&error).split(':').next().unwrap_or_default().into())
+                }
+                Err(error) => panic!("{}", text(&error)),
+            }
         }
     }
 }
