@@ -58,6 +58,10 @@ impl Store for BetweenStore {
         self.inner.list(prefix)
     }
 
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.inner.persist(name)
+    }
+
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.inner.delete(name)
     }

@@ -91,6 +91,10 @@ impl Store for ScheduledStore {
         Ok(self.between(before, after))
     }
 
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.turn("sync", name.as_str(), |inner| inner.persist(name))
+    }
+
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.turn("delete", name.as_str(), |inner| inner.delete(name))
     }
