@@ -12,6 +12,7 @@ use super::secret::SecretError;
 use super::text;
 use crate::engine::BrowseError;
 use crate::engine::backup::BackupError;
+use crate::engine::check::CheckError;
 use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
 use crate::engine::forget::ForgetError;
@@ -103,6 +104,9 @@ pub enum CliError {
     /// The prune.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// The check.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -159,6 +163,7 @@ impl CliError {
             Self::Prune(error) => prune_exit(error),
             Self::Restore(error) => restore_exit(error),
             Self::Forget(error) => forget_exit(error),
+            Self::Check(error) => check_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
             | Self::Lock { .. }
@@ -232,6 +237,7 @@ impl CliError {
             | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
             | Self::Forget(ForgetError::Repository(error))
+            | Self::Check(CheckError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
         }
@@ -321,6 +327,15 @@ fn forget_exit(error: &ForgetError) -> Exit {
         ForgetError::Everything(_) => Exit::Failed,
         ForgetError::Interrupted { .. } => Exit::Interrupted,
         ForgetError::Repository(error) => repository_exit(error),
+    }
+}
+
+fn check_exit(error: &CheckError) -> Exit {
+    match error {
+        CheckError::Interrupted => Exit::Interrupted,
+        CheckError::Repository(error) => repository_exit(error),
+        CheckError::Restore(error) => restore_exit(error),
+        _ => Exit::Failed,
     }
 }
 

@@ -70,7 +70,9 @@ impl Exit {
             }
             Self::WrongKey => "wrong passphrase or key file",
             Self::NoKey => "the key file or passphrase is missing, damaged or cannot be read",
-            Self::Damaged => "an object of the repository is damaged or missing",
+            Self::Damaged => {
+                "an object of the repository is damaged or missing, or something that was saved is lost"
+            }
             Self::Foreign => "an object belongs to another repository, or to another program",
             Self::Newer => "the repository needs a newer homekeep",
             Self::Interrupted => "interrupted by a signal",

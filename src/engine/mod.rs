@@ -4,6 +4,7 @@
 pub mod backup;
 mod browse_error;
 mod chain;
+pub mod check;
 mod content_writer;
 pub mod copy;
 pub mod diff;

@@ -72,9 +72,8 @@ fn store_again(
     if let Some(error) = reached.damage().keys().next() {
         return Err(RepoError::MissingChunk(*error));
     }
-    let condemned = repository.condemned_rows()?;
-    let segments = repository.catalog().segments()?;
-    let segments: Vec<ListedSegment> = segments.into_iter().filter(|s| condemned.contains(&s.row)).collect();
+    let segments = repository.catalog().segments()?.into_iter();
+    let segments: Vec<ListedSegment> = segments.filter(|s| repository.gc().holds(&s.hash.short())).collect();
     let writing =
         WriterOptions { level: options.level, threads: options.threads, target: WriteTarget::Store };
     let moved = repository.move_out(&segments, &reached, &writing, &mut |_| {})?;

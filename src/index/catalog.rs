@@ -1,5 +1,6 @@
 //! What the repository holds: segments, their blocks, where each chunk lies, and the snapshots.
 
+mod distrusted;
 mod gc;
 mod scan;
 mod summaries;
@@ -15,7 +16,8 @@ use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName, SegmentKind, SnapshotRecord, Toc};
 
-const SCHEMA: Schema = Schema { version: 3, sql: &[TABLES, gc::TABLES, summaries::TABLES] };
+const SCHEMA: Schema =
+    Schema { version: 3, sql: &[TABLES, distrusted::TABLES, gc::TABLES, summaries::TABLES] };
 
 const TABLES: &str = "
     CREATE TABLE segments (
@@ -442,7 +444,7 @@ impl CatalogWriter {
             for row in rows {
                 transaction.execute("INSERT OR IGNORE INTO gone VALUES (?1)", [row.0])?;
             }
-            for table in ["chunks", "blocks", "segments"] {
+            for table in ["chunks", "blocks", "distrusted", "segments"] {
                 let sql = format!("DELETE FROM {table} WHERE segment IN (SELECT segment FROM gone)");
                 transaction.execute(&sql, [])?;
             }

@@ -76,6 +76,12 @@ pub enum RepoError {
     /// A tree or content list is not what the one that names it says.
     #[error("tree {} contradicts the one that names it", &.0.to_hex()[..16])]
     MalformedTree(ChunkId),
+    /// A commit does not name all it needs.
+    #[error(
+        "{0} does not name every segment that its snapshot needs, so that a prune could take one away; take a new \
+         snapshot before the next prune"
+    )]
+    Unnamed(ObjectName),
     /// Another program wrote into the local index between two looks that have to agree.
     #[error("the local index changed while it was read; run this again")]
     IndexChanged,
@@ -117,6 +123,17 @@ impl RepoError {
             _ => return false,
         };
         name.starts_with(CommitName::PREFIX)
+    }
+
+    /// The object at fault, where it is one object.
+    pub fn object(&self) -> Option<ObjectName> {
+        match self {
+            Self::Segment { name, .. } | Self::Damaged { name, .. } | Self::Lost(name) => Some(name.clone()),
+            Self::Unnamed(name) => Some(name.clone()),
+            Self::Format { name, .. } => name.parse().ok(),
+            Self::Store(StoreError::NotFound { name } | StoreError::Short { name, .. }) => Some(name.clone()),
+            _ => None,
+        }
     }
 
     /// Whether an object was not there.

@@ -225,13 +225,14 @@ impl Repository {
         Ok(self.gc.pass(&commit.hash, &commit.record) || self.sound_deps(commit)?.is_some())
     }
 
-    /// The rows of segments that are condemned.
-    pub fn condemned_rows(&self) -> Result<HashSet<SegmentRow>, RepoError> {
-        if self.gc.segments.is_empty() {
-            return Ok(HashSet::new());
+    /// The rows of segments that nothing new may rely on: those that are condemned, and damaged ones.
+    pub fn unreliable_rows(&self) -> Result<HashSet<SegmentRow>, RepoError> {
+        let mut rows = self.distrusted()?;
+        if !self.gc.segments.is_empty() {
+            let segments = self.catalog().segments()?;
+            rows.extend(segments.iter().filter(|s| self.gc.holds(&s.hash.short())).map(|s| s.row));
         }
-        let segments = self.catalog().segments()?;
-        Ok(segments.iter().filter(|s| self.gc.holds(&s.hash.short())).map(|s| s.row).collect())
+        Ok(rows)
     }
 }
 
@@ -252,7 +253,7 @@ impl Repository {
         let exact = self.reach(&[&snapshot.record], WALK_THREADS)?.exact_deps(
             self,
             &named,
-            &self.condemned_rows()?,
+            &self.unreliable_rows()?,
         )?;
         if !exact.lost.is_empty() {
             return Ok(None);

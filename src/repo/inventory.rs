@@ -117,11 +117,11 @@ impl Repository {
         Ok(report)
     }
 
-    /// Leading bytes of the hash of every segment that is known to be in the store, and not condemned.
+    /// Leading bytes of the hash of every segment that is known to be in the store, and neither condemned nor
+    /// damaged.
     pub fn reliable_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
-        let mut segments = self.present_segments()?;
-        segments.retain(|short| !self.gc.holds(short));
-        Ok(segments)
+        let (segments, avoid) = (self.catalog().segments()?, self.unreliable_rows()?);
+        Ok(segments.iter().filter(|s| !avoid.contains(&s.row)).map(|s| s.hash.short()).collect())
     }
 
     fn present_segments(&self) -> Result<HashSet<ShortHash>, RepoError> {
@@ -320,6 +320,23 @@ pub(super) fn open_toc(
     };
     let toc = Toc::open(&header, &opener, trailer.toc_start, &sealed).map_err(segment)?;
     Ok((header, opener, toc))
+}
+
+/// Likewise, of an object that is in memory.
+pub(super) fn open_segment(
+    keys: &RepositoryKeys,
+    name: &ObjectName,
+    bytes: &[u8],
+) -> Result<(Header, Opener, Toc), RepoError> {
+    let open = || {
+        let header = Header::from_bytes(bytes)?;
+        let opener = header.opener(keys)?;
+        let trailer = Trailer::from_bytes(bytes, bytes.len() as u64)?;
+        let sealed = bytes.get(trailer.toc_start as usize..bytes.len() - Trailer::LEN).unwrap_or_default();
+        let toc = Toc::open(&header, &opener, trailer.toc_start, sealed)?;
+        Ok((header, opener, toc))
+    };
+    open().map_err(|source| RepoError::Segment { name: name.clone(), source })
 }
 
 /// Whether a commit's name, which nothing authenticates, is the one that its record has.

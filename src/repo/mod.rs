@@ -1,11 +1,13 @@
 //! A repository: a store, its keys and the local index of it, as one thing.
 //! Knows how objects are found, trusted, read and written; not what a home is.
 
+mod distrust;
 mod error;
 mod gc;
 mod image;
 mod inventory;
 mod marks;
+mod object;
 mod reach;
 mod reader;
 mod republish;
@@ -20,6 +22,7 @@ use jiff::Timestamp;
 pub use error::RepoError;
 pub use gc::GcRecords;
 pub use inventory::{Snapshot, SyncReport};
+pub use object::{DamagedBlocks, ObjectCheck, ObjectDamage, ObjectReader};
 pub use reach::{ExactDeps, Reached, SegmentUsage};
 pub use reader::{Reader, Readers};
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
@@ -175,6 +178,19 @@ impl Repository {
         let (mut slots, _) = read_slots(self.store.as_ref())?;
         slots.sort_by_key(|s| (s.slot.created_s, s.hash));
         Ok(slots)
+    }
+
+    /// What is wrong with key slots that cannot be read. They lock out nobody who has another one.
+    pub fn damaged_slots(&self) -> Result<Vec<RepoError>, RepoError> {
+        let mut damaged = Vec::new();
+        for listed in self.store.list("keys/")? {
+            match self.store.get(&listed.name) {
+                // Somebody removed it after it was listed.
+                Err(StoreError::NotFound { .. }) => {}
+                bytes => damaged.extend(read_slot(&listed.name, &bytes?).err()),
+            }
+        }
+        Ok(damaged)
     }
 
     /// Adds a way in.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use super::{RepoError, Repository};
 use crate::codec::ChunkId;
-use crate::format::{EntryKind, SnapshotRecord};
+use crate::format::{Entry, EntryKind, Extent, SnapshotRecord};
 use table::{ChunkTable, Marks, mark};
 use walk::{Edges, Outcome, Walk};
 
@@ -82,6 +82,24 @@ impl Reached {
         self.table
             .number(tree)
             .is_none_or(|number| self.marks.of(number) & mark::broken(mark::DIRECTORY) != 0)
+    }
+
+    /// Whether an entry of a directory that was reached cannot be had whole.
+    pub fn lacks(&self, entry: &Entry) -> bool {
+        match &entry.kind {
+            EntryKind::Directory(tree) => self.leads_to_damage(tree),
+            EntryKind::File(content) => content.extents.iter().any(|extent| match extent {
+                Extent::Data { id, .. } => self.lacks_extent(id, content.depth),
+                Extent::Hole { .. } => false,
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether a part of a file that was reached cannot be had whole; `depth` is that of the content that names it.
+    pub fn lacks_extent(&self, id: &ChunkId, depth: u8) -> bool {
+        let broken = if depth == 0 { 0 } else { mark::broken(mark::LIST) };
+        self.table.number(id).is_none_or(|number| self.marks.of(number) & broken != 0)
     }
 
     fn is_marked(&self, number: u32) -> bool {

@@ -162,7 +162,8 @@ impl Reader {
         Ok(())
     }
 
-    fn list(&mut self, id: &ChunkId) -> Result<Content, RepoError> {
+    /// What a content list names.
+    pub fn list(&mut self, id: &ChunkId) -> Result<Content, RepoError> {
         let list = ContentList::from_bytes(self.find(BlockKind::Tree, id)?.bytes());
         list.map(|l| l.0).map_err(|source| RepoError::Format { name: format!("content list {id}"), source })
     }

@@ -148,7 +148,7 @@ impl Repository {
         options: &WriterOptions,
         mut avoid: HashSet<SegmentRow>,
     ) -> Result<Writer, RepoError> {
-        avoid.extend(self.condemned_rows()?);
+        avoid.extend(self.unreliable_rows()?);
         let stored = self.catalog().stored_bytes()?;
         let segment_len = (stored / SEGMENTS_WANTED).clamp(*SEGMENT_LEN.start(), *SEGMENT_LEN.end());
         let shared = Arc::new(Shared {

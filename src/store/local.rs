@@ -29,6 +29,17 @@ pub struct LocalStore {
     list_delay: Duration,
 }
 
+/// A file in a store's folder that is no object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stray {
+    /// Where it is in the folder.
+    pub path: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Whether a put that did not end left it behind, or one that goes on has made it.
+    pub is_temporary: bool,
+}
+
 impl LocalStore {
     /// Makes the folder, with those above it that are missing, for the owner's eyes only, and
     /// opens it. One that exists is taken as it is.
@@ -46,6 +57,22 @@ impl LocalStore {
         let list_delay =
             folders.list_delay().map_err(|source| error("look at", THE_STORE, &location, source))?;
         Ok(Self { folders, location, list_delay })
+    }
+
+    /// Files in the folder that are no objects: what interrupted puts left behind, and what is not ours.
+    pub fn strays(&self) -> Result<Vec<Stray>, StoreError> {
+        let mut strays = Vec::new();
+        let walked = self.folders.walk("", |found| {
+            if found.path.parse::<ObjectName>().is_err() {
+                let is_temporary = place::is_temporary(found.file_name);
+                let length = found.stat.st_size.cast_unsigned();
+                strays.push(Stray { path: found.path, length, is_temporary });
+            }
+            Ok(())
+        });
+        walked.map_err(|error| self.walk_error("list", error))?;
+        strays.sort();
+        Ok(strays)
     }
 
     fn walk_error(&self, action: &'static str, error: WalkError) -> StoreError {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 pub use fault::{Fault, FaultStore};
-pub use local::LocalStore;
+pub use local::{LocalStore, Stray};
 pub use memory::MemoryStore;
 pub use record::{Call, RecordStore};
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod backup;
+mod check;
 mod copies;
 mod exit_codes;
 mod forget;

@@ -9,18 +9,10 @@ mod partial;
 mod reading;
 mod tiny;
 
-use std::error::Error;
-
 use homekeep::format::ObjectName;
 use homekeep::store::{MemoryStore, Store};
 
 use crate::support::names;
-
-/// An error with its causes, as the program prints it.
-fn chain(error: &dyn Error) -> String {
-    let sources = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
 
 /// A copy of a store with other objects under some names, or none.
 fn with(store: &MemoryStore, changes: &[(&ObjectName, Option<&[u8]>)]) -> MemoryStore {

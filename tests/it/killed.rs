@@ -4,6 +4,7 @@
 mod creation;
 mod images;
 mod keys;
+mod pruning;
 
 use std::fmt::Debug;
 use std::fs;

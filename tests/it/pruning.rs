@@ -90,7 +90,7 @@ impl History {
     }
 }
 
-fn prune_options() -> PruneOptions {
+pub fn prune_options() -> PruneOptions {
     PruneOptions {
         host: "here".into(),
         grace: Duration::ZERO,

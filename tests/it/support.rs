@@ -7,6 +7,7 @@ mod homes;
 pub mod mount;
 pub mod program;
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -347,6 +348,12 @@ pub fn is_root() -> bool {
         eprintln!("skipped: this takes root");
     }
     is_root
+}
+
+/// An error with its causes, as the program prints it.
+pub fn chain(error: &dyn Error) -> String {
+    let sources = std::iter::successors(Some(error), |error: &&dyn Error| (*error).source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Names of all objects below a prefix.

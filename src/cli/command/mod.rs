@@ -2,6 +2,7 @@
 
 mod backup;
 mod cat;
+mod check;
 mod completions;
 mod copy;
 mod diff;
@@ -54,6 +55,8 @@ pub enum Command {
     Undo(undo::UndoArguments),
     /// Copy snapshots from another repository into this one
     Copy(Box<copy::CopyArguments>),
+    /// Check that everything that was saved comes back
+    Check(check::CheckArguments),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -80,6 +83,7 @@ impl Command {
             Self::Prune(arguments) => prune::run(context, &arguments),
             Self::Undo(arguments) => undo::run(context, &arguments),
             Self::Copy(arguments) => copy::run(context, &arguments),
+            Self::Check(arguments) => check::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),

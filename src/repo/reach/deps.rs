@@ -19,7 +19,7 @@ pub struct ExactDeps {
 impl Reached {
     /// Chooses a place for every chunk that is reached, none of them in a segment of `avoid`. One in `deps`, the
     /// leading bytes of segments' hashes that a snapshot names already, is preferred; then one in a segment
-    /// that is needed anyway.
+    /// that is needed anyway. What lies in a damaged block is not there.
     pub fn exact_deps(
         &self,
         repository: &Repository,
@@ -34,6 +34,7 @@ impl Reached {
             reached: self,
             preferred: named.map(|segment| segment.row).collect(),
             avoid,
+            distrusted: catalog.distrusted_blocks()?,
             chosen: ExactDeps { lost: self.damage.keys().copied().collect(), ..ExactDeps::default() },
             chunks: 0,
             current: None,
@@ -57,6 +58,7 @@ struct Chooser<'c> {
     reached: &'c Reached,
     preferred: HashSet<SegmentRow>,
     avoid: &'c HashSet<SegmentRow>,
+    distrusted: HashSet<(SegmentRow, u32)>,
     chosen: ExactDeps,
     /// Chunks that are reached and have a place.
     chunks: usize,
@@ -66,6 +68,9 @@ struct Chooser<'c> {
 
 impl Chooser<'_> {
     fn place(&mut self, id: &ChunkId, place: Location) {
+        if self.distrusted.contains(&(place.segment, place.block)) {
+            return;
+        }
         if self.current.is_none_or(|(current, _)| current != *id) {
             self.close();
             if !self.reached.is_reached(id) {

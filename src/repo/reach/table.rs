@@ -17,10 +17,18 @@ pub struct ChunkTable {
 }
 
 impl ChunkTable {
-    /// Reads all ids of the catalogue.
+    /// Reads all ids of the catalogue, but of chunks that lie in damaged blocks only: these are lost.
     pub fn load(catalog: &Catalog) -> Result<Self, IndexError> {
-        let mut builder = Builder::default();
-        catalog.scan_chunk_ids(|id| builder.push(id))?;
+        let (mut builder, distrusted) = (Builder::default(), catalog.distrusted_blocks()?);
+        if distrusted.is_empty() {
+            catalog.scan_chunk_ids(|id| builder.push(id))?;
+            return Ok(builder.table);
+        }
+        catalog.scan_chunks(|id, place| {
+            if !distrusted.contains(&(place.segment, place.block)) {
+                builder.push(id);
+            }
+        })?;
         Ok(builder.table)
     }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::Reached;
 use crate::index::{Catalog, IndexError, SegmentRow};
 
-/// What a segment holds and what of it is reached. A chunk that lies in several segments counts in each.
+/// What a segment holds and what of it is reached. A chunk that lies in several segments counts in each, but not
+/// where it lies in a damaged block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SegmentUsage {
     /// Chunks in it.
@@ -31,6 +32,7 @@ impl Reached {
     pub fn usage(&self, catalog: &Catalog) -> Result<BTreeMap<SegmentRow, SegmentUsage>, IndexError> {
         let mut usage: BTreeMap<SegmentRow, SegmentUsage> =
             catalog.segments()?.into_iter().map(|segment| (segment.row, SegmentUsage::default())).collect();
+        let distrusted = catalog.distrusted_blocks()?;
         let mut blocks: BTreeMap<SegmentRow, Vec<Block>> = BTreeMap::new();
         catalog.scan_blocks(|segment, _, block| {
             let block = Block { stored_len: block.stored_len, raw_len: block.raw_len, live_len: 0 };
@@ -39,7 +41,7 @@ impl Reached {
         catalog.scan_chunks(|id, place| {
             let segment = usage.entry(place.segment).or_default();
             segment.chunks += 1;
-            if self.is_reached(id) {
+            if self.is_reached(id) && !distrusted.contains(&(place.segment, place.block)) {
                 segment.live_chunks += 1;
                 let block = blocks.get_mut(&place.segment).and_then(|b| b.get_mut(place.block as usize));
                 if let Some(block) = block {

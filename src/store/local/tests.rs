@@ -269,3 +269,15 @@ fn a_read_only_disk_denies_writing_and_reads_on() {
     assert_eq!(store.get(&segment(b"x")).unwrap(), b"x");
     assert_eq!(store.list("").unwrap().len(), 1);
 }
+
+#[test]
+fn what_is_no_object_is_listed_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::create(folder.path()).unwrap();
+    store.put(&"segments/ab/cd".parse().unwrap(), b"bytes").unwrap();
+    std::fs::write(folder.path().join("segments/.tmp-1_"), "half").unwrap();
+    std::fs::write(folder.path().join("READ ME"), "mine").unwrap();
+    let strays: Vec<_> =
+        store.strays().unwrap().into_iter().map(|s| (s.path, s.length, s.is_temporary)).collect();
+    assert_eq!(strays, [("READ ME".to_owned(), 4, false), ("segments/.tmp-1_".to_owned(), 4, true)]);
+}

@@ -20,10 +20,9 @@ use homekeep::repo::{Reader, Snapshot};
 use homekeep::store::MemoryStore;
 use jiff::Timestamp;
 
-use super::chain;
 use super::tiny::Tiny;
 use crate::support::allocation::largest_of_all;
-use crate::support::{Site, contents, source_of};
+use crate::support::{Site, chain, contents, source_of};
 
 /// What `ls`, `find`, `dump` and `diff` show of one home in one snapshot.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,9 +8,8 @@ use homekeep::repo::{RepoError, Repository};
 use homekeep::store::{MemoryStore, Store};
 use zeroize::Zeroizing;
 
-use super::chain;
 use super::partial::Small;
-use crate::support::{names, secret};
+use crate::support::{chain, names, secret};
 
 fn open(store: &MemoryStore, secret: &Secret) -> Result<Repository, RepoError> {
     let cache = tempfile::tempdir().unwrap();

@@ -9,8 +9,8 @@ use homekeep::engine::restore::{RestoreSource, RestoreTarget};
 use homekeep::format::ObjectName;
 use homekeep::store::{MemoryStore, Store};
 
-use super::{chain, with};
-use crate::support::{Contents, Site, contents, names, noise, set_mtime, write_old};
+use super::with;
+use crate::support::{Contents, Site, chain, contents, names, noise, set_mtime, write_old};
 
 /// A small repository with two snapshots: ann's home in one object, bob's in the other.
 pub struct Small {
