@@ -7,6 +7,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use homekeep::engine::Meter;
 use homekeep::engine::backup::{BackupOptions, HomeSelection, backup};
+use homekeep::engine::check::{CheckOptions, Subset, check};
 use homekeep::engine::restore::{Overwrite, RestoreOptions, RestoreSource, RestoreTarget, restore};
 use homekeep::files::rules::RuleOptions;
 use homekeep::keys::Secret;
@@ -114,6 +115,20 @@ fn whole(c: &mut Criterion) {
     let (_folder, mut repository) = repository();
     run(&mut repository);
     group.bench_function("nothing changed", |b| b.iter(|| run(&mut repository)));
+    let snapshots = repository.snapshots().expect("a sound index");
+    let records: Vec<_> = snapshots.iter().map(|snapshot| &snapshot.record).collect();
+    group.bench_function("walk everything", |b| {
+        b.iter(|| repository.reach(&records, 2).expect("a sound repository"));
+    });
+    let looking = CheckOptions {
+        read: Some(Subset::All),
+        restore_sample: 0,
+        scratch: repository.cache().into(),
+        threads: 2,
+    };
+    group.bench_function("check every byte", |b| {
+        b.iter(|| check(&mut repository, &looking, &Meter::default()).expect("a sound repository"));
+    });
     let sources = sources(&repository);
     group.bench_function("restore", |b| {
         b.iter_batched(

@@ -17,6 +17,7 @@ use crate::engine::copy::CopyError;
 use crate::engine::find::QueryError;
 use crate::engine::forget::ForgetError;
 use crate::engine::prune::PruneError;
+use crate::engine::repair::RepairError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
 use crate::format::{FormatError, SegmentError};
@@ -89,6 +90,9 @@ pub enum CliError {
     /// The backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The repair.
+    #[error(transparent)]
+    Repair(#[from] RepairError),
     /// There is nothing to copy from.
     #[error("there is no repository in {0} to copy from; name the right place with --from-repo")]
     NoSource(String),
@@ -158,6 +162,7 @@ impl CliError {
             Self::Repository(error) => repository_exit(error),
             Self::Backup(error) => backup_exit(error),
             Self::Copy(error) => copy_exit(error),
+            Self::Repair(error) => repair_exit(error),
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Prune(error) => prune_exit(error),
@@ -233,6 +238,7 @@ impl CliError {
             }
             Self::Backup(BackupError::Repository(error))
             | Self::Copy(CopyError::Source(error) | CopyError::Target(error))
+            | Self::Repair(RepairError::Repository(error))
             | Self::Repository(error)
             | Self::Prune(PruneError::Repository(error))
             | Self::Restore(RestoreError::Repository(error))
@@ -300,6 +306,14 @@ fn prune_exit(error: &PruneError) -> Exit {
         PruneError::Repository(error) => repository_exit(error),
         PruneError::DamagedCommit(_) | PruneError::Vanished(_) => Exit::Damaged,
         _ => Exit::Failed,
+    }
+}
+
+fn repair_exit(error: &RepairError) -> Exit {
+    match error {
+        RepairError::Interrupted => Exit::Interrupted,
+        RepairError::Repository(error) => repository_exit(error),
+        RepairError::Index(_) | RepairError::Outrun(_) | RepairError::Panicked => Exit::Failed,
     }
 }
 

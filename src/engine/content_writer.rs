@@ -2,7 +2,7 @@
 
 use crate::codec::{ChunkId, Chunker};
 use crate::format::{Content, ContentList, Extent, ListBuilder};
-use crate::repo::{RepoError, WriteSession};
+use crate::repo::{RepoError, Stored, WriteSession};
 
 /// Bytes gathered before they are cut, at least two of the largest chunks, so that little is moved in between.
 const BUFFER_LEN: usize = 2 << 20;
@@ -70,6 +70,13 @@ impl ContentStream<'_> {
         Ok(())
     }
 
+    /// The next bytes of the file, which are a chunk whatever stands in them. Not after [`ContentStream::data`],
+    /// before a hole.
+    pub fn chunk(&mut self, bytes: &[u8]) -> Result<(), RepoError> {
+        let stored = self.session.data(bytes)?;
+        self.push_stored(stored, bytes.len())
+    }
+
     /// The next bytes were never written. What stands before a hole is cut as if the file ended there.
     pub fn hole(&mut self, length: u64) -> Result<(), RepoError> {
         self.cut(1)?;
@@ -90,15 +97,20 @@ impl ContentStream<'_> {
         while self.filled - used >= least {
             let length = self.chunker.cut(&self.buffer[used..self.filled]);
             let stored = self.session.data(&self.buffer[used..used + length])?;
-            if stored.new {
-                self.bytes_new += length as u64;
-            }
-            self.push(Extent::Data { id: stored.id, length: length as u64 })?;
+            self.push_stored(stored, length)?;
             used += length;
         }
         self.buffer.copy_within(used..self.filled, 0);
         self.filled -= used;
         Ok(())
+    }
+
+    fn push_stored(&mut self, stored: Stored, length: usize) -> Result<(), RepoError> {
+        let length = length as u64;
+        if stored.new {
+            self.bytes_new += length;
+        }
+        self.push(Extent::Data { id: stored.id, length })
     }
 
     fn push(&mut self, extent: Extent) -> Result<(), RepoError> {

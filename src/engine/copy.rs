@@ -15,7 +15,6 @@ mod records;
 mod recut;
 mod report;
 mod run;
-mod target;
 
 use std::collections::HashSet;
 

@@ -19,9 +19,11 @@ pub mod ls;
 mod meter;
 mod problem;
 pub mod prune;
+pub mod repair;
 pub mod restore;
 mod rewrite;
 pub mod select;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tree_walk;

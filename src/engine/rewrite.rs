@@ -99,6 +99,8 @@ pub struct Rewrite<'a> {
     pub writer: &'a Writer,
     /// What was made anew before.
     pub memo: &'a Memo,
+    /// Whether a tree stays as it is, with everything below it: the target has it under the same id.
+    pub keeps: &'a (dyn Fn(&ChunkId) -> bool + Sync),
     /// Progress, and the request to stop.
     pub meter: &'a Meter,
 }

@@ -19,6 +19,13 @@ impl Repository {
         Ok(self.catalog.set_distrusted(segment, &[])?)
     }
 
+    /// The rows of segments that nothing new may rely on: damaged ones, and those that are condemned.
+    pub fn unreliable_rows(&self) -> Result<HashSet<SegmentRow>, RepoError> {
+        let mut rows = self.condemned_rows()?;
+        rows.extend(self.distrusted()?);
+        Ok(rows)
+    }
+
     /// Segments with damaged blocks.
     pub fn distrusted(&self) -> Result<HashSet<SegmentRow>, RepoError> {
         Ok(self.catalog().distrusted_segments()?)

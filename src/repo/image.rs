@@ -71,6 +71,13 @@ impl Repository {
         Ok(())
     }
 
+    /// Removes every published image. Returns of how many objects they were.
+    pub fn remove_images(&self) -> Result<usize, RepoError> {
+        let parts: Vec<Part> = images(self.store.as_ref())?.into_values().flatten().collect();
+        parts.iter().try_for_each(|part| self.store.delete(&part.name))?;
+        Ok(parts.len())
+    }
+
     /// Removes images of which a newer one is there; says how many objects that were.
     pub fn remove_old_images(&mut self) -> Result<usize, RepoError> {
         let mut images = images(self.store.as_ref())?;

@@ -21,6 +21,11 @@ impl Repository {
         Ok(marks.iter().filter_map(|mark| mark.name.forgotten_snapshot()).collect())
     }
 
+    /// Makes marks durable that were only seen, before what they hide is deleted.
+    pub fn persist_marks(&self) -> Result<(), RepoError> {
+        Ok(self.store.persist(&ObjectName::forgotten(SnapshotId([0; 16])))?)
+    }
+
     /// Whether a mark hides a snapshot, as of the last [`Repository::sync`].
     pub fn is_forgotten(&self, id: &SnapshotId) -> bool {
         self.forgotten.contains(id)

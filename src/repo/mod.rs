@@ -11,6 +11,7 @@ mod object;
 mod reach;
 mod reader;
 mod republish;
+mod snapshots;
 mod writer;
 
 use std::collections::HashSet;
@@ -21,10 +22,11 @@ use jiff::Timestamp;
 
 pub use error::RepoError;
 pub use gc::GcRecords;
-pub use inventory::{Snapshot, SyncReport};
+pub use inventory::SyncReport;
 pub use object::{DamagedBlocks, ObjectCheck, ObjectDamage, ObjectReader};
 pub use reach::{ExactDeps, Reached, SegmentUsage};
 pub use reader::{Reader, Readers};
+pub use snapshots::Snapshot;
 pub use writer::{Committed, Finished, Stored, WriteSession, WriteTarget, Writer, WriterOptions};
 
 use crate::codec::{ChunkerParameters, Hash, MasterKey, RepositoryKeys, SnapshotId};

@@ -63,9 +63,12 @@ impl ObjectReader {
     /// Reads an object and looks at every byte. A store that does not answer is an error; everything that is
     /// wrong with the object itself is part of the result.
     pub fn check(&mut self, name: &ObjectName) -> Result<ObjectCheck, RepoError> {
-        let bytes = match self.store.get(name) {
+        let bytes = match self.read(name)? {
             Ok(bytes) => bytes,
-            Err(error) => return self.unreadable(error.into()),
+            Err(error) => {
+                let damage = Some(ObjectDamage { error, blocks: DamagedBlocks::All });
+                return Ok(ObjectCheck { damage, ..ObjectCheck::default() });
+            }
         };
         let mut check = ObjectCheck { bytes: bytes.len() as u64, ..ObjectCheck::default() };
         if SEGMENT_FOLDERS.iter().any(|folder| name.as_str().starts_with(folder)) {
@@ -79,14 +82,17 @@ impl ObjectReader {
         Ok(check)
     }
 
-    /// A place on a disk that cannot be read is damage of the object that lies there; a store that gives
-    /// nothing at all is not.
-    fn unreadable(&self, error: RepoError) -> Result<ObjectCheck, RepoError> {
-        if !error.is_damage() {
-            self.store.get(&ObjectName::descriptor())?;
+    /// A place on a disk that cannot be read, and cannot be read again, is damage of the object that lies there; a
+    /// store that gives nothing at all is not.
+    fn read(&self, name: &ObjectName) -> Result<Result<Vec<u8>, RepoError>, RepoError> {
+        let read = || self.store.get(name).map_err(RepoError::from);
+        match read() {
+            Err(error) if !error.is_damage() => {
+                self.store.get(&ObjectName::descriptor())?;
+                Ok(read())
+            }
+            bytes => Ok(bytes),
         }
-        let damage = Some(ObjectDamage { error, blocks: DamagedBlocks::All });
-        Ok(ObjectCheck { damage, ..ObjectCheck::default() })
     }
 
     fn check_segment(&mut self, name: &ObjectName, bytes: &[u8], check: &mut ObjectCheck) {

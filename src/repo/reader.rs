@@ -96,6 +96,12 @@ impl Reader {
         Ok(())
     }
 
+    /// A chunk of whatever kind, appended to `to`.
+    pub fn chunk(&mut self, kind: BlockKind, id: &ChunkId, to: &mut Vec<u8>) -> Result<(), RepoError> {
+        to.extend_from_slice(self.find(kind, id)?.bytes());
+        Ok(())
+    }
+
     /// Whether `bytes` are the chunk of file data with this id.
     pub fn is_data(&self, id: &ChunkId, bytes: &[u8]) -> bool {
         self.keys.chunk_id(bytes) == *id

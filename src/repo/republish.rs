@@ -35,11 +35,14 @@ impl Repository {
         let avoid: HashSet<SegmentRow> = segments.iter().map(|s| s.row).collect();
         let writer = self.writer_avoiding(options, avoid)?;
         let mut session = writer.session()?;
-        let mut reader = self.reader()?;
+        let (mut reader, distrusted) = (self.reader()?, self.catalog().distrusted_blocks()?);
         for segment in segments {
             let (_, toc) = self.read_toc(&segment.name, segment.length)?;
             for (number, block) in toc.blocks.iter().enumerate() {
-                if !block.chunks.iter().any(|chunk| reached.is_reached(&chunk.id)) {
+                // What a damaged block had and is reached lies elsewhere too.
+                if distrusted.contains(&(segment.row, number as u32))
+                    || !block.chunks.iter().any(|chunk| reached.is_reached(&chunk.id))
+                {
                     continue;
                 }
                 let raw = reader.read_block(segment.row, number as u32)?;
@@ -72,8 +75,8 @@ impl Repository {
         Ok(moved)
     }
 
-    /// Puts what filled no segment of its own into one nevertheless.
-    fn put_rest(&mut self, mut finished: Finished) -> Result<Finished, RepoError> {
+    /// Puts what filled no segment of its own into one nevertheless: for chunks that no commit of this run names.
+    pub fn put_rest(&mut self, mut finished: Finished) -> Result<Finished, RepoError> {
         if finished.residual.is_empty() {
             return Ok(finished);
         }

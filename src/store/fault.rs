@@ -149,6 +149,10 @@ impl<S: Store> Store for FaultStore<S> {
         self.perform(self.fault(Kind::Reading), "list", prefix, |inner| inner.list(prefix))
     }
 
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.perform(self.fault(Kind::Reading), "sync", name.as_str(), |inner| inner.persist(name))
+    }
+
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.perform(self.fault(Kind::Mutating), "delete", name.as_str(), |inner| inner.delete(name))
     }

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::AtFlags;
+use rustix::io::Errno;
 
 use self::folders::{Folders, WalkError, unless_absent};
 use self::place::{Over, Place, Standing, open_file, read_range};
@@ -152,6 +153,20 @@ impl Store for LocalStore {
         listed.sort_unstable();
         listed.dedup_by(|a, b| a.name == b.name);
         Ok(listed)
+    }
+
+    /// A file is synced before it gets its name, so only the name can be missing on the disk.
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        let (folder, _) = split(name);
+        let persist = || {
+            let Some(folder) = unless_absent(self.folders.open(folder))? else { return Ok(()) };
+            match rustix::fs::fsync(&folder) {
+                // On a file system that cannot, or must not, write, nothing is on its way.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::ROFS) => Ok(()),
+                synced => Ok(synced?),
+            }
+        };
+        persist().map_err(|source| self.error("sync", name.as_str(), source))
     }
 
     /// Durable like a put: whoever deletes a reference and then what it refers to relies on the order.

@@ -92,6 +92,10 @@ impl Store for MemoryStore {
         Ok(matching.map(listed).collect())
     }
 
+    fn persist(&self, _name: &ObjectName) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.objects().remove(name);
         Ok(())

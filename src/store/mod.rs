@@ -24,6 +24,7 @@ use crate::format::{MAX_OBJECT_LEN, ObjectName};
 /// - `put` returns only when the object is durable and whole under its name. Interrupted at any
 ///   instant, it leaves nothing under the name, or the whole object, or (on stores that cannot do
 ///   better) a torn object, which its reader recognises by its end and its hash.
+/// - What a listing shows may be on its way to being durable; [`Store::persist`] brings it there.
 /// - Objects never change. Putting the same bytes under a name again succeeds; a torn object under
 ///   the name is replaced; other whole bytes under the name are an error and stay untouched.
 /// - An object whose `put` has returned is in every `list` that begins afterwards, from any client.
@@ -44,6 +45,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Every object whose name begins with `prefix` (empty, or ending in `/`), sorted by name.
     /// Things in the way that are no objects (temporary files, foreign names) are left out.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError>;
+
+    /// Makes an object durable that a listing has shown: whoever put it may have died, or not be done yet. Nothing may
+    /// rest on an object that was only seen.
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError>;
 
     /// Removes the object; removing an absent one succeeds.
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError>;

@@ -99,6 +99,11 @@ impl<S: Store> Store for RecordStore<S> {
         self.inner.list(prefix)
     }
 
+    /// Not recorded: it moves neither bytes nor names.
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.inner.persist(name)
+    }
+
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
         self.calls().push(Call::Delete { name: name.clone() });
         self.inner.delete(name)

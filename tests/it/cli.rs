@@ -9,6 +9,7 @@ mod forget;
 mod keys;
 mod look;
 mod places;
+mod repairs;
 mod restore;
 mod restore_choice;
 

@@ -348,6 +348,10 @@ impl Store for Condemning {
         self.inner.delete(name)
     }
 
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.inner.persist(name)
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

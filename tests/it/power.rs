@@ -75,10 +75,17 @@ impl Machine {
     }
 }
 
+/// Copies the image as it is at one instant: the kernel may write to it meanwhile, in an order of its own, and then it
+/// is copied again.
 fn copy_sparse(from: &Path, to: &Path) {
-    let mut cp = Command::new("cp");
-    cp.arg("--sparse=always").arg(from).arg(to);
-    run(cp, "coreutils");
+    loop {
+        let mut cp = Command::new("cp");
+        cp.arg("--sparse=always").arg(from).arg(to);
+        run(cp, "coreutils");
+        if fs::read(from).unwrap() == fs::read(to).unwrap() {
+            return;
+        }
+    }
 }
 
 #[test]

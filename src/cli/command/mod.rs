@@ -14,6 +14,7 @@ mod key;
 mod ls;
 mod man;
 mod prune;
+mod repair;
 mod restore;
 mod snapshots;
 mod undo;
@@ -57,6 +58,8 @@ pub enum Command {
     Copy(Box<copy::CopyArguments>),
     /// Check that everything that was saved comes back
     Check(check::CheckArguments),
+    /// Make the best of damage
+    Repair(repair::RepairArguments),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
     /// Print an object of the repository, for debugging
@@ -84,6 +87,7 @@ impl Command {
             Self::Undo(arguments) => undo::run(context, &arguments),
             Self::Copy(arguments) => copy::run(context, &arguments),
             Self::Check(arguments) => check::run(context, &arguments),
+            Self::Repair(arguments) => repair::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),

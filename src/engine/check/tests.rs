@@ -11,7 +11,7 @@ use crate::format::{BlockKind, EntryKind, Extent, ObjectName};
 use crate::index::Location;
 use crate::keys::Secret;
 use crate::repo::RepoError;
-use crate::store::Store;
+use crate::store::{Fault, FaultStore, Store};
 
 const ALL: Option<Subset> = Some(Subset::All);
 
@@ -212,14 +212,14 @@ fn elsewhere(bench: &Bench) -> Repository {
 
 #[test]
 fn an_object_that_is_gone_or_cut_is_found_without_reading() {
-    let cut = |bench: &Bench, name: &ObjectName| {
-        let bytes = bench.store.get(name).unwrap();
-        bench.store.delete(name).unwrap();
-        bench.store.put(name, &bytes[..bytes.len() / 2]).unwrap();
-    };
-    let remove = |bench: &Bench, name: &ObjectName| bench.store.delete(name).unwrap();
-    let ways: [&dyn Fn(&Bench, &ObjectName); 2] = [&cut, &remove];
-    for way in ways {
+    for is_cut in [true, false] {
+        let way = |bench: &Bench, name: &ObjectName| {
+            let bytes = bench.store.get(name).unwrap();
+            bench.store.delete(name).unwrap();
+            if is_cut {
+                bench.store.put(name, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        };
         let (mut bench, ids) = three();
         let names: Vec<_> = bench.repository.snapshots().unwrap().into_iter().map(|s| s.name).collect();
         way(&bench, &names[1]);
@@ -425,4 +425,86 @@ fn whatever_byte_is_damaged_exactly_what_cannot_be_read_is_told() {
         }
     }
     assert!(told > 30 && lost_snapshots > 0, "{told} {lost_snapshots}");
+}
+
+#[test]
+fn a_damaged_image_of_the_index_costs_nothing() {
+    let (mut bench, _) = three();
+    bench.repository.publish_index().unwrap();
+    bench.damage(|object, bytes| {
+        if object.as_str().starts_with("index/") {
+            let end = bytes.len() - 100;
+            bytes[end] ^= 1;
+        }
+    });
+    for read in [None, ALL] {
+        let report = run(&mut bench, read);
+        assert!(is_clean(&report));
+        assert_eq!(report.findings.len(), 1);
+    }
+}
+
+#[test]
+fn what_a_prune_has_deleted_is_no_damage() {
+    use crate::engine::prune::{MaxUnused, PruneOptions, prune};
+    let (mut bench, [first, second, _]) = three();
+    bench.repository.forget(first).unwrap();
+    bench.repository.forget(second).unwrap();
+    let pruning = PruneOptions {
+        host: "here".into(),
+        grace: std::time::Duration::ZERO,
+        min_age: std::time::Duration::ZERO,
+        max_unused: MaxUnused::Percent(0.0),
+        max_repack: u64::MAX,
+        level: 1,
+        threads: 2,
+        dry_run: false,
+        force: false,
+    };
+    for _ in 0..2 {
+        prune(&mut bench.repository, &pruning, &Meter::default()).unwrap();
+    }
+    let report = run(&mut bench, ALL);
+    assert!(is_clean(&report) && report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!(report.snapshots, 1);
+    let mut other = elsewhere(&bench);
+    let report = check(&mut other, &options(&bench, ALL, 0), &Meter::default()).unwrap();
+    assert!(is_clean(&report) && report.findings.is_empty(), "{:?}", report.findings);
+}
+
+#[test]
+fn a_store_that_fails_once_is_no_damage_of_what_it_holds() {
+    let (bench, _) = three();
+    let (mut nth, mut ended) = (0, 0);
+    loop {
+        nth += 1;
+        let store = Arc::new(FaultStore::at_call(bench.store.clone(), Fault::FailBefore, nth));
+        let cache = tempfile::tempdir().unwrap();
+        let secret = Secret::KeyFile([7; 32].into());
+        let checked = Repository::open(store.clone(), &secret, cache.path())
+            .map_err(CheckError::from)
+            .and_then(|mut other| check(&mut other, &options(&bench, ALL, 0), &Meter::default()));
+        match checked {
+            Ok(report) => assert!(is_clean(&report) && report.findings.is_empty(), "{nth}"),
+            Err(_) => ended += 1,
+        }
+        if !store.fired() {
+            break;
+        }
+    }
+    assert!(nth > 20 && ended > 5 && ended < nth, "{ended} of {nth}");
+}
+
+#[test]
+fn what_one_machine_could_not_read_another_tries_for_itself() {
+    let (mut bench, [_, second, _]) = three();
+    let place = place_of(&bench, second, "ann", "work/report");
+    spoil(&bench, place);
+    assert!(run(&mut bench, ALL).is_damaged());
+    spoil(&bench, place);
+    bench.repository.publish_index().unwrap();
+    let other = elsewhere(&bench);
+    assert!(other.catalog().segment_count().unwrap() > 0, "it began with the image");
+    assert!(other.distrusted().unwrap().is_empty());
+    assert_eq!(bench.repository.distrusted().unwrap().len(), 1);
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::plan::{Verdict, decide, home_of};
 use super::records::{is_same_state, lost_beside, merge};
 use super::recut::Recut;
-use super::target::Target;
 use super::{CopyError, CopyOptions, Outcome, SnapshotReport};
-use crate::codec::{Chunker, Hash, SnapshotId};
+use crate::codec::{ChunkId, Chunker, Hash, SnapshotId};
 use crate::engine::rewrite::{HomeTree, Memo, Rewrite, RewriteError, RewrittenHome, TreePair, tree_of};
+use crate::engine::target::Target;
 use crate::engine::{Meter, Problem};
 use crate::format::{HomeRecord, ShortHash, SnapshotRecord};
 use crate::repo::{Finished, Repository, Snapshot, WriteTarget, WriterOptions};
@@ -175,7 +175,8 @@ impl<'a> Run<'a> {
             .collect::<Result<_, _>>()
             .map_err(CopyError::Source)?;
         let (source, target, memo) = (&from.readers(), &to.readers(), &Memo::default());
-        let rewrite = Rewrite { source, target, writer: &writer, memo, meter: self.meter };
+        let keeps = &|_: &ChunkId| false;
+        let rewrite = Rewrite { source, target, writer: &writer, memo, keeps, meter: self.meter };
         let rewritten = rewrite.run(trees, contents);
         match (rewritten, writer.finish()) {
             (Ok(homes), finished) => Ok((finished.map_err(CopyError::Target)?, homes)),

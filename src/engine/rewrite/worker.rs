@@ -99,6 +99,9 @@ impl<'a, C: Contents> Worker<'a, C> {
         tree: &ChunkId,
         base: Option<TreePair>,
     ) -> Result<Option<ChunkId>, RewriteError> {
+        if (self.rewrite.keeps)(tree) {
+            return Ok(Some(*tree));
+        }
         if let Some(known) = self.rewrite.memo.tree(tree) {
             return Ok(Some(known));
         }

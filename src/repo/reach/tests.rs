@@ -362,3 +362,41 @@ fn trees_of_great_depth_or_with_endlessly_many_paths_are_walked_in_time() {
     assert!(reached.is_complete(0));
     assert!(reached.is_reached(&tree));
 }
+
+#[test]
+fn what_lies_in_damaged_blocks_is_lost_unless_it_lies_elsewhere_too() {
+    let mut bench = history(11, 3);
+    let (records, all) = (records(&bench), places(&bench));
+    let mut blocks: Vec<_> = all.iter().map(|(_, place)| (place.segment, place.block)).collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    for (segment, block) in &blocks {
+        bench.repository.distrust(*segment, &[*block]).unwrap();
+        let inside: HashSet<_> = all
+            .iter()
+            .filter(|(_, place)| (place.segment, place.block) == (*segment, *block))
+            .map(|(id, _)| *id)
+            .collect();
+        let reached = reach(&bench, &records, 2);
+        assert!(inside.iter().all(|id| !reached.is_reached(id)));
+        assert!(reached.damage().keys().all(|id| inside.contains(id)));
+        bench.repository.trust(*segment).unwrap();
+    }
+    copy(&mut bench, &all);
+    let (segment, block) = blocks[0];
+    bench.repository.distrust(segment, &[block]).unwrap();
+    let reached = reach(&bench, &records, 2);
+    assert!((0..records.len()).all(|root| reached.is_complete(root)) && reached.damage().is_empty());
+    let usage = reached.usage(bench.repository.catalog()).unwrap();
+    assert!(usage[&segment].live_chunks < usage[&segment].chunks);
+    let exact = reached.exact_deps(&bench.repository, &records[0].deps, &HashSet::new()).unwrap();
+    assert_eq!(exact.lost, []);
+    let lies_there = |id: &ChunkId, place: &Location| {
+        exact.segments.contains(&place.segment)
+            && (place.segment, place.block) != (segment, block)
+            && reached.is_reached(id)
+    };
+    let found: HashSet<_> =
+        places(&bench).iter().filter(|(id, place)| lies_there(id, place)).map(|(id, _)| *id).collect();
+    assert!(all.iter().all(|(id, _)| !reached.is_reached(id) || found.contains(id)));
+}

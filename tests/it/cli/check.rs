@@ -9,7 +9,7 @@ use super::{Answer, World};
 
 /// Two snapshots; the second has one file of ann's in another version.
 fn two() -> World {
-    let world = World::new();
+    let world = World::with_repository();
     world.backup(&[]).expect(0);
     world.write("homes/ann/3", "ann's 3, changed");
     world.backup(&[]).expect(0);

@@ -12,7 +12,7 @@ use super::with;
 
 /// Every form of damage is given to the decoders. The first of each answer goes through every verb, and one in so
 /// many of the others, lest something should look at the bytes in a way that `reading` does not know.
-const EVERY: usize = 64;
+const EVERY: usize = 128;
 /// The variable that sets another number; with 1, every form of damage goes through every verb.
 const EVERY_VARIABLE: &str = "HOMEKEEP_TEST_EVERY";
 
@@ -132,6 +132,18 @@ fn an_index_image_cut_at_every_length_zeroed_or_grown_gives_right_results() {
     let tiny = Tiny::with_image();
     assert_survives(&tiny, "index/", cut);
     assert_survives(&tiny, "index/", zeroed_or_grown);
+}
+
+#[test]
+fn every_flipped_byte_of_a_record_of_garbage_collection_gives_right_results_or_names_it() {
+    assert_survives(&Tiny::with_records(), "gc/", flipped);
+}
+
+#[test]
+fn a_record_of_garbage_collection_cut_zeroed_or_grown_gives_right_results_or_names_it() {
+    let tiny = Tiny::with_records();
+    assert_survives(&tiny, "gc/", cut);
+    assert_survives(&tiny, "gc/", zeroed_or_grown);
 }
 
 /// A new machine that begins with an image has not read the segments whose ends the image repeats.

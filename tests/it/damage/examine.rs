@@ -6,21 +6,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use homekeep::codec::SnapshotId;
 use homekeep::engine::backup::HomeSelection;
 use homekeep::engine::diff::diff;
 use homekeep::engine::dump::dump_file;
 use homekeep::engine::find::{FindOptions, Query, find};
 use homekeep::engine::lookup::Located;
 use homekeep::engine::ls::{Depth, ls};
+use homekeep::engine::prune::prune;
 use homekeep::engine::restore::RestoreTarget;
 use homekeep::engine::select::{Filter, HomeState, states};
-use homekeep::engine::{BrowseError, HomePath};
+use homekeep::engine::{BrowseError, HomePath, Meter};
 use homekeep::format::{EntryKind, MAX_OBJECT_LEN};
 use homekeep::repo::{Reader, Snapshot};
 use homekeep::store::MemoryStore;
 use jiff::Timestamp;
 
 use super::tiny::Tiny;
+use crate::pruning::prune_options;
 use crate::support::allocation::largest_of_all;
 use crate::support::{Site, chain, contents, source_of};
 
@@ -107,6 +110,7 @@ pub fn examine(tiny: &Tiny, machine: Machine, store: MemoryStore) -> Vec<String>
     drop((reader, repository));
     complaints.extend(restore_newest(tiny, &site, &snapshots));
     complaints.extend(back_up_and_restore(tiny, &site));
+    complaints.extend(prune_and_restore(tiny, &site));
     let largest = largest_of_all();
     assert!(largest <= MAX_ALLOCATION, "something asked for {largest} bytes at once");
     complaints
@@ -134,6 +138,26 @@ fn back_up_and_restore(tiny: &Tiny, site: &Site) -> Vec<String> {
     let mut complaints: Vec<_> = report.damaged.iter().map(|error| chain(error)).collect();
     complaints.extend(restore_newest(tiny, site, &snapshots));
     complaints
+}
+
+/// A prune of what is damaged deletes nothing that could still be had from the store, by whoever.
+fn prune_and_restore(tiny: &Tiny, site: &Site) -> Vec<String> {
+    let before = restorable_elsewhere(tiny, site);
+    let mut complaints = Vec::new();
+    match prune(&mut site.open().unwrap(), &prune_options(), &Meter::default()) {
+        Ok(report) => complaints.extend(report.damaged.iter().map(|error| chain(error))),
+        Err(error) => complaints.push(chain(&error)),
+    }
+    assert_eq!(restorable_elsewhere(tiny, site), before, "a prune took something");
+    complaints
+}
+
+/// The snapshots that a machine finds which never saw the repository, and what it cannot restore of the newest.
+fn restorable_elsewhere(tiny: &Tiny, site: &Site) -> (BTreeSet<SnapshotId>, Vec<String>) {
+    let elsewhere = Site::in_memory(site.shared_store());
+    let snapshots = elsewhere.repository().snapshots().unwrap();
+    let complaints = restore_newest(tiny, &elsewhere, &snapshots);
+    (snapshots.iter().map(|snapshot| snapshot.record.id).collect(), complaints)
 }
 
 /// Restores the newest state of each home that has one. Everything in it is right, or not there and

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
+use std::time::Duration;
 
-use homekeep::codec::{Codec, Packed, SnapshotId};
+use homekeep::codec::{Codec, Hash, Packed, SnapshotId};
+use homekeep::engine::Meter;
+use homekeep::engine::prune::{PruneOptions, prune};
 use homekeep::engine::select::{Filter, states};
 use homekeep::format::{BlockKind, ChunkEntry, ObjectName, SegmentKind, SegmentWriter};
 use homekeep::keys::{Cost, Secret};
@@ -15,6 +18,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::examine::{Sight, look};
+use crate::pruning::prune_options;
 use crate::support::{Contents, Site, contents, names, noise, write_old};
 
 /// What the second snapshot's largest file holds. It lies in a segment of its own.
@@ -41,13 +45,14 @@ impl Tiny {
         write_old(&ann.join("d/text"), "ann wrote this");
         symlink("d/text", ann.join("link")).unwrap();
         site.backup();
-        put_segment(&site.repository(), &noise(1, BULK));
-        // A machine that begins anew looks for all segments, also those that no snapshot needs yet.
-        site.forget_cache();
+        let bulk = put_segment(&site.repository(), &noise(1, BULK));
+        // Only who looks for all segments finds one that no snapshot needs yet.
+        site.open().unwrap().sync_all(&mut |_, _| {}).unwrap();
         write_old(&site.home("bob").join("large"), noise(1, BULK));
         write_old(&ann.join("new"), "ann wrote more");
         site.backup();
         let kept = site.repository().snapshots().unwrap();
+        assert!(kept[1].record.deps.contains(&bulk.short()), "the second snapshot does not need the segment");
         site.backup_with(|options| options.always = true);
         let forgotten = site.repository().snapshots().unwrap().pop().unwrap().record.id;
         store.put(&mark(forgotten), b"").unwrap();
@@ -77,6 +82,23 @@ impl Tiny {
         tiny.site.repository().publish_index().unwrap();
         tiny
     }
+
+    /// The same in which a prune has deleted something, and another has condemned something that still stands.
+    pub fn with_records() -> Self {
+        let tiny = Self::new();
+        let condemn = PruneOptions { grace: Duration::from_secs(3600), force: true, ..prune_options() };
+        for (seed, options) in [(2, prune_options()), (3, condemn)] {
+            put_segment(&tiny.site.repository(), &noise(seed, BULK));
+            // What a prune finds is condemned by one run and deleted by the next.
+            for _ in 0..2 {
+                let options = PruneOptions { force: true, ..options.clone() };
+                prune(&mut tiny.site.open().unwrap(), &options, &Meter::default()).unwrap();
+            }
+        }
+        let kinds = ["gc/condemned-", "gc/deleted-"].map(|kind| tiny.names(kind).len());
+        assert!(kinds.iter().all(|found| *found > 0), "condemned and deleted: {kinds:?}");
+        tiny
+    }
 }
 
 fn mark(id: SnapshotId) -> ObjectName {
@@ -84,12 +106,13 @@ fn mark(id: SnapshotId) -> ObjectName {
 }
 
 /// Puts a segment with one chunk. No run makes one that small, but every reader takes it.
-fn put_segment(repository: &Repository, chunk: &[u8]) {
+fn put_segment(repository: &Repository, chunk: &[u8]) -> Hash {
     let keys = repository.keys();
     let mut segment = SegmentWriter::new(SegmentKind::Bulk);
     let entry = ChunkEntry { id: keys.chunk_id(chunk), length: chunk.len() as u32 };
     segment.push(BlockKind::Data, Packed { codec: Codec::Stored, bytes: chunk.into() }, vec![entry]);
     let (bytes, _) = segment.finish(keys, &[3; 32], None).unwrap();
-    let name = ObjectName::segment(&homekeep::codec::Hash::of(&bytes));
-    repository.store().put(&name, &bytes).unwrap();
+    let hash = Hash::of(&bytes);
+    repository.store().put(&ObjectName::segment(&hash), &bytes).unwrap();
+    hash
 }

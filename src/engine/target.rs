@@ -1,5 +1,5 @@
-//! The repository that is copied into: which snapshots it has, which of them may be relied on, and how one more
-//! is published.
+//! A repository that snapshots are published into: which it has, which of them may be relied on, and how one
+//! more is published so that no prune can have taken what it needs. Knows not what is in them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::codec::{Hash, SnapshotId};
 use crate::format::{CommitName, ShortHash, SnapshotRecord};
 use crate::repo::{Committed, Finished, RepoError, Repository, Snapshot};
 
-/// The repository that is copied into.
+/// A repository that snapshots are published into.
 pub struct Target<'a> {
     /// It.
     pub repository: &'a mut Repository,
