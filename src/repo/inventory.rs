@@ -91,6 +91,7 @@ impl Repository {
         if must_verify {
             self.catalog.set_verified_s(now_s)?;
         }
+        self.find_whole_commits()?;
         Ok(report)
     }
 

@@ -1,14 +1,14 @@
 //! Which snapshots there are, of all commits that the index knows: what no mark hides, and of a snapshot that was
 //! published again the commit that counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
 use super::inventory::{WALK_THREADS, read_record};
 use super::{RepoError, Repository};
 use crate::codec::{Hash, SnapshotId};
-use crate::format::{ObjectName, SnapshotRecord};
+use crate::format::{CommitName, ObjectName, ShortHash, SnapshotRecord};
 use crate::index::{StoredSnapshot, Summary};
 
 /// A snapshot with where it is stored.
@@ -32,6 +32,15 @@ impl Snapshot {
     pub fn time(&self) -> Timestamp {
         Timestamp::from_millisecond(self.record.time_ms).unwrap_or_default()
     }
+}
+
+/// What tells that a commit has everything.
+#[derive(Default)]
+struct Whole {
+    /// The segments that are there.
+    present: HashSet<ShortHash>,
+    /// Commits that have all they need although they name more than is there.
+    known: HashSet<Hash>,
 }
 
 impl Repository {
@@ -88,33 +97,79 @@ impl Repository {
             by_id.entry(form(&commit).0).or_default().push(commit);
         }
         by_id.retain(|id, _| !self.is_forgotten(id));
+        let is_plain = by_id.values().all(|commits| commits.len() == 1);
+        let whole = if is_plain { Whole::default() } else { self.whole()? };
         let mut chosen = Vec::with_capacity(by_id.len());
         for mut commits in by_id.into_values() {
             commits.sort_by_key(|commit| std::cmp::Reverse(form(commit)));
-            let hashes: Vec<Hash> = commits.iter().map(|commit| form(commit).2).collect();
-            chosen.push(commits.swap_remove(self.newest_whole(&hashes)?));
+            let newest = match commits.len() {
+                1 => 0,
+                _ => self.newest_whole(&whole, commits.iter().map(|commit| form(commit).2))?.unwrap_or(0),
+            };
+            chosen.push(commits.swap_remove(newest));
         }
         Ok(chosen)
     }
 
-    /// Of the commits of one snapshot, newest first, the first of which everything is there; the newest, if
-    /// something is missing of all. A commit that was reported as saved may be named in a gc record for ever, for
-    /// it was spared, so a snapshot does not go because of what records say.
-    fn newest_whole(&self, commits: &[Hash]) -> Result<usize, RepoError> {
-        if commits.len() < 2 {
-            return Ok(0);
-        }
-        let (mut found, present) = (Vec::new(), self.present_segments()?);
-        for hash in commits {
-            found.extend(self.snapshot(hash)?);
-        }
-        for (at, snapshot) in found.iter().enumerate() {
-            let has_all = snapshot.record.deps.iter().all(|dep| present.contains(dep));
-            if has_all || self.reach(&[&snapshot.record], WALK_THREADS)?.is_complete(0) {
-                return Ok(at);
+    fn whole(&self) -> Result<Whole, RepoError> {
+        Ok(Whole { present: self.present_segments()?, known: self.catalog().whole_commits()? })
+    }
+
+    /// Of the commits of one snapshot, newest first, the first that is known to have everything. A commit that was
+    /// reported as saved may be named in a gc record for ever, for it was spared, so a snapshot does
+    /// not go because of what records say.
+    fn newest_whole(
+        &self,
+        whole: &Whole,
+        commits: impl Iterator<Item = Hash>,
+    ) -> Result<Option<usize>, RepoError> {
+        for (at, hash) in commits.enumerate() {
+            let has_all =
+                |snapshot: Snapshot| snapshot.record.deps.iter().all(|dep| whole.present.contains(dep));
+            if whole.known.contains(&hash) || self.snapshot(&hash)?.is_some_and(has_all) {
+                return Ok(Some(at));
             }
         }
-        Ok(0)
+        Ok(None)
+    }
+
+    /// Finds out, with one walk for all of them, which commits of snapshots that have several are whole although some of
+    /// what they name is gone. It is kept: what a commit needs is not deleted while it counts.
+    pub(super) fn find_whole_commits(&mut self) -> Result<(), RepoError> {
+        let mut by_id: HashMap<SnapshotId, Vec<(u32, Hash)>> = HashMap::new();
+        for (name, hash) in self.catalog().commits()? {
+            if let Ok(name) = CommitName::parse(&name) {
+                by_id.entry(name.id).or_default().push((name.supersession, hash));
+            }
+        }
+        by_id.retain(|id, commits| commits.len() > 1 && !self.is_forgotten(id));
+        if by_id.is_empty() {
+            return Ok(());
+        }
+        let (whole, mut doubtful) = (self.whole()?, Vec::new());
+        for mut commits in by_id.into_values() {
+            commits.sort_by_key(|commit| std::cmp::Reverse(*commit));
+            if self.newest_whole(&whole, commits.iter().map(|(_, hash)| *hash))? != Some(0) {
+                doubtful.extend(
+                    commits.into_iter().map(|(_, hash)| hash).filter(|hash| !whole.known.contains(hash)),
+                );
+            }
+        }
+        let mut snapshots = Vec::with_capacity(doubtful.len());
+        for hash in doubtful {
+            snapshots.extend(self.snapshot(&hash)?);
+        }
+        if snapshots.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<&SnapshotRecord> = snapshots.iter().map(|snapshot| &snapshot.record).collect();
+        let reached = self.reach(&records, WALK_THREADS)?;
+        for (number, snapshot) in snapshots.iter().enumerate() {
+            if reached.is_complete(number) {
+                self.catalog.set_whole_commit(&snapshot.hash)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the store has a commit, as of the last [`Repository::sync`]; a forgotten snapshot's too.

@@ -1,6 +1,8 @@
 //! What the index keeps of garbage collection: the records that were read, so that each is read once,
 //! and what commits need exactly, once that was found out.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::{Catalog, CatalogWriter};
@@ -10,6 +12,7 @@ use crate::index::IndexError;
 
 pub(super) const TABLES: &str = "
     CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE whole_commits (hash BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;";
 
 impl Catalog {
@@ -23,6 +26,11 @@ impl Catalog {
             Ok((name, record))
         };
         rows.into_iter().map(parse).collect()
+    }
+
+    /// Commits that were found to have everything they need although they name more than there is.
+    pub fn whole_commits(&self) -> Result<HashSet<Hash>, IndexError> {
+        Ok(self.rows("SELECT hash FROM whole_commits", |r| Ok(Hash(r.get(0)?)))?.into_iter().collect())
     }
 
     /// The segments that a commit needs, if a walk of its trees has found them out.
@@ -50,6 +58,11 @@ impl CatalogWriter {
     /// Forgets a record that is gone from the store.
     pub fn remove_gc_record(&mut self, name: &ObjectName) -> Result<(), IndexError> {
         self.execute("DELETE FROM gc WHERE name = ?1", params![name.as_str()])
+    }
+
+    /// Keeps that a commit has everything it needs.
+    pub fn set_whole_commit(&mut self, commit: &Hash) -> Result<(), IndexError> {
+        self.execute("INSERT OR IGNORE INTO whole_commits VALUES (?1)", params![&commit.0[..]])
     }
 
     /// Keeps what a walk of a commit's trees has found that it needs.

@@ -75,6 +75,7 @@ impl CatalogWriter {
     /// Forgets a commit that is gone from the store.
     pub fn remove_snapshot(&mut self, hash: &Hash) -> Result<(), IndexError> {
         self.transact(|transaction| {
+            transaction.execute("DELETE FROM whole_commits WHERE hash = ?1", [&hash.0[..]])?;
             transaction.execute("DELETE FROM exact_deps WHERE hash = ?1", [&hash.0[..]])?;
             transaction.execute("DELETE FROM snapshots WHERE hash = ?1", [&hash.0[..]])?;
             summaries::remove(transaction, hash)
