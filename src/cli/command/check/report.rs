@@ -49,10 +49,8 @@ impl Outcome {
         tell_users(report);
         let failures = report.sample.iter().flat_map(|sample| &sample.failures).collect::<Vec<_>>();
         lines(output, &failures, |failure| unrestored(failure));
-        if report.is_damaged() {
-            output.note(
-                "the next backup stores again what is still in the homes; what is there no more is lost",
-            );
+        if let Some(advice) = advice(report) {
+            output.note(advice);
         }
         tell_leftovers(output, report);
         if !output.is_quiet() {
@@ -124,6 +122,21 @@ impl Outcome {
         let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(_, text)| text).collect();
         format!("DAMAGED: {}", parts.join(", "))
     }
+}
+
+/// What to do about damage. What was only met while a sample was restored is not noted in the index.
+fn advice(report: &CheckReport) -> Option<&'static str> {
+    if !report.is_damaged() {
+        return None;
+    }
+    Some(match report.losses.is_empty() && report.incomplete.is_empty() && report.lost_snapshots.is_empty() {
+        true => {
+            "run `homekeep check --read-data`: it finds all that is damaged, and the next backup stores it again"
+        }
+        false => {
+            "the next backup stores again what is still in the homes; for the rest, see `homekeep repair --help`"
+        }
+    })
 }
 
 /// One line for each, the first of them or all.
