@@ -136,7 +136,11 @@ impl Repository {
         // What is gone or cut short is not relied on, and what needs it is stored again by the next backup.
         let lost: Vec<_> = known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)).collect();
         self.catalog.remove_segments(&lost.iter().map(|s| s.row).collect::<Vec<_>>())?;
-        // What a prune deleted is no loss: nothing needs it.
+        // What a prune deleted is no loss: nothing needs it. One that ran just now wrote down before what it was about
+        // to delete.
+        if lost.iter().any(|s| !self.gc.holds(&s.hash.short())) {
+            self.refresh_gc()?;
+        }
         for segment in lost.iter().filter(|s| !self.gc.holds(&s.hash.short())) {
             report.damaged.push(RepoError::Lost(segment.name.clone()));
         }

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::Duration;
 
-use homekeep::codec::{Codec, Packed, SnapshotId};
+use homekeep::codec::{Codec, Hash, Packed, SnapshotId};
 use homekeep::engine::Meter;
 use homekeep::engine::prune::{PruneOptions, prune};
 use homekeep::engine::select::{Filter, states};
@@ -45,13 +45,14 @@ impl Tiny {
         write_old(&ann.join("d/text"), "ann wrote this");
         symlink("d/text", ann.join("link")).unwrap();
         site.backup();
-        put_segment(&site.repository(), &noise(1, BULK));
-        // A machine that begins anew looks for all segments, also those that no snapshot needs yet.
-        site.forget_cache();
+        let bulk = put_segment(&site.repository(), &noise(1, BULK));
+        // Only who looks for all segments finds one that no snapshot needs yet.
+        site.open().unwrap().sync_all(&mut |_, _| {}).unwrap();
         write_old(&site.home("bob").join("large"), noise(1, BULK));
         write_old(&ann.join("new"), "ann wrote more");
         site.backup();
         let kept = site.repository().snapshots().unwrap();
+        assert!(kept[1].record.deps.contains(&bulk.short()), "the second snapshot does not need the segment");
         site.backup_with(|options| options.always = true);
         let forgotten = site.repository().snapshots().unwrap().pop().unwrap().record.id;
         store.put(&mark(forgotten), b"").unwrap();
@@ -105,12 +106,13 @@ fn mark(id: SnapshotId) -> ObjectName {
 }
 
 /// Puts a segment with one chunk. No run makes one that small, but every reader takes it.
-fn put_segment(repository: &Repository, chunk: &[u8]) {
+fn put_segment(repository: &Repository, chunk: &[u8]) -> Hash {
     let keys = repository.keys();
     let mut segment = SegmentWriter::new(SegmentKind::Bulk);
     let entry = ChunkEntry { id: keys.chunk_id(chunk), length: chunk.len() as u32 };
     segment.push(BlockKind::Data, Packed { codec: Codec::Stored, bytes: chunk.into() }, vec![entry]);
     let (bytes, _) = segment.finish(keys, &[3; 32], None).unwrap();
-    let name = ObjectName::segment(&homekeep::codec::Hash::of(&bytes));
-    repository.store().put(&name, &bytes).unwrap();
+    let hash = Hash::of(&bytes);
+    repository.store().put(&ObjectName::segment(&hash), &bytes).unwrap();
+    hash
 }
