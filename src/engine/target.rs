@@ -102,6 +102,13 @@ impl<'a> Target<'a> {
         })
     }
 
+    /// Whether others may build on a snapshot.
+    pub fn is_sound(&mut self, id: &SnapshotId) -> Result<bool, RepoError> {
+        self.find_out(id)?;
+        let soundness = self.there.get(id).and_then(|there| there.soundness.as_ref());
+        Ok(matches!(soundness, Some(Soundness::AsNamed | Soundness::Exactly(_))))
+    }
+
     /// Whether a snapshot is whole, and names every segment that it needs: what nobody names, a prune takes away.
     pub fn is_whole(&mut self, id: &SnapshotId) -> Result<bool, RepoError> {
         self.find_out(id)?;

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use homekeep::codec::ChunkId;
 use homekeep::engine::Meter;
 use homekeep::engine::check::{CheckOptions, Subset, check};
 use homekeep::engine::repair::{
     Outcome, RepairError, RepairOptions, SnapshotsReport, repair_index, repair_segments, repair_snapshots,
 };
 use homekeep::engine::restore::RestoreTarget;
-use homekeep::format::{Attention, EntryKind, Extent, ObjectName};
+use homekeep::format::{Attention, EntryKind, Extent, ObjectName, TreeObject};
 use homekeep::repo::{Reader, RepoError, Snapshot};
 use homekeep::store::{Fault, FaultStore, MemoryStore, Store};
 
@@ -101,8 +102,14 @@ impl Three {
             Ok::<_, RepoError>(())
         };
         reader.extents(&content, &mut note).unwrap();
+        self.with_damaged_chunk(&chunks[chunks.len() / 2])
+    }
+
+    /// A byte is another in the block that has this chunk.
+    fn with_damaged_chunk(&self, id: &ChunkId) -> (Site, MemoryStore) {
+        let repository = self.site.repository();
         let catalog = repository.catalog();
-        let place = catalog.locate(&chunks[chunks.len() / 2]).unwrap().unwrap();
+        let place = catalog.locate(id).unwrap().unwrap();
         let name = catalog.segment(place.segment).unwrap().name;
         let at = catalog.block(place.segment, place.block).unwrap().start as usize + 10;
         self.with(|object, mut bytes| {
@@ -181,6 +188,41 @@ fn a_snapshot_of_which_nothing_is_left_is_forgotten_only_if_asked_for() {
     let forget = RepairOptions { forget: true, ..options() };
     assert_eq!(outcome(RepairOptions { dry_run: true, ..forget.clone() }), (vec![Outcome::Forgotten], 1));
     assert_eq!(outcome(forget), (vec![Outcome::Forgotten], 0));
+}
+
+#[test]
+fn a_lost_part_of_a_long_listing_costs_the_names_in_it() {
+    let mut three = Three::new();
+    let home = three.site.home("ann");
+    fs::create_dir(home.join("wide")).unwrap();
+    (0..3000).for_each(|n| write_old(&home.join(format!("wide/{n}")), ""));
+    three.site.backup();
+    three.states.push(contents(&home));
+    let EntryKind::Directory(wide) = three.site.entry("ann", "wide").kind else { panic!("a directory") };
+    let repository = three.site.repository();
+    let TreeObject::Index(index) = repository.reader().unwrap().tree(&wide).unwrap() else {
+        panic!("a listing of several pages")
+    };
+    let block = |id: &ChunkId| {
+        let place = repository.catalog().locate(id).unwrap().unwrap();
+        (place.segment, place.block)
+    };
+    let lost = block(&index.pages[0].0);
+    assert_ne!(lost, block(&wide), "the page and the index share a block");
+    let lost = index.pages.iter().filter(|(id, _)| block(id) == lost);
+    let names_lost: u64 = lost.map(|(_, names)| names).sum();
+    let (site, store) = three.with_damaged_chunk(&index.pages[0].0);
+    check_all(&site);
+    let report = repair(&site);
+    assert_eq!(report.snapshots[3].outcome, Outcome::Repaired);
+    let problems = &report.snapshots[3].problems;
+    assert!(problems.iter().all(|problem| problem.path == b"wide"), "{problems:?}");
+    let other = Site::beside(Arc::new(store));
+    let (newest, state) = (&snapshots(&other)[3], &three.states[3]);
+    assert_eq!(newest.record.lost(), problems.len() as u64);
+    let found = restored(&other, newest);
+    assert!(found.iter().all(|(path, bytes)| state.get(path) == Some(bytes)));
+    assert_eq!(found.len() as u64, state.len() as u64 - names_lost);
 }
 
 #[test]

@@ -161,8 +161,8 @@ impl<'a> Run<'a> {
         let Some(base) = self.bases.get(&(record.source.clone(), home.user.clone())).copied() else {
             return Ok(None);
         };
-        let deps = self.to.sound_deps(&base.snapshot).map_err(CopyError::Target)?;
-        Ok(deps.map(|_| base))
+        let is_sound = self.to.is_sound(&base.snapshot).map_err(CopyError::Target)?;
+        Ok(is_sound.then_some(base))
     }
 
     fn rewrite(&self, trees: Vec<HomeTree>) -> Result<(Finished, Vec<RewrittenHome>), CopyError> {
