@@ -105,7 +105,7 @@ impl Machine {
 fn restore(site: &Site, source: RestoreSource, target: &Path) -> Vec<Problem> {
     for _ in 0..=FILES.len() {
         let to = RestoreTarget::Contents(target.into());
-        match site.try_restore(&[source.clone()], to, |_| {}) {
+        match site.try_restore(std::slice::from_ref(&source), to, |_| {}) {
             Ok(restored) => return restored.report.problems,
             Err(RestoreError::Index(error) | RestoreError::Repository(RepoError::Index(error))) => {
                 assert!(error.discard_damaged(), "{error:?}");
