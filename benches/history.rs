@@ -1,5 +1,5 @@
 //! What a long history costs: ten thousand snapshots of a thousand homes, made directly, without data.
-//! Making it takes minutes and about 5 GB below `TMPDIR`; `HOMEKEEP_BENCH_SNAPSHOTS` and
+//! Making it takes a minute or two and 1.5 GB below `TMPDIR`; `HOMEKEEP_BENCH_SNAPSHOTS` and
 //! `HOMEKEEP_BENCH_HOMES` ask for less. `cargo bench --bench history -- --save-baseline before`, then
 //! `-- --baseline before`.
 

@@ -38,10 +38,20 @@ enum Display {
 impl Progress {
     /// Begins to show `meter`, as far as anyone wants to see it.
     pub fn start(context: &Context, verb: &'static str, meter: &Arc<Meter>) -> Self {
+        Self::start_counting(context, verb, "files", meter)
+    }
+
+    /// Likewise, where the meter's files are something else.
+    pub fn start_counting(
+        context: &Context,
+        verb: &'static str,
+        things: &'static str,
+        meter: &Arc<Meter>,
+    ) -> Self {
         let Some(display) = display(context) else { return Self(None) };
         let (stop, stopped) = mpsc::channel::<()>();
         let meter = Arc::clone(meter);
-        let mut shown = Shown::new(display, verb);
+        let mut shown = Shown::new(display, verb, things);
         let thread = std::thread::spawn(move || {
             let started = Instant::now();
             while stopped.recv_timeout(shown.interval()) == Err(RecvTimeoutError::Timeout) {
@@ -78,16 +88,17 @@ fn display(context: &Context) -> Option<Display> {
 struct Shown {
     display: Display,
     verb: &'static str,
+    things: &'static str,
     bar: ProgressBar,
 }
 
 impl Shown {
-    fn new(display: Display, verb: &'static str) -> Self {
+    fn new(display: Display, verb: &'static str, things: &'static str) -> Self {
         let bar = match display {
             Display::Bar => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
             Display::Lines | Display::Objects => ProgressBar::hidden(),
         };
-        Self { display, verb, bar }
+        Self { display, verb, things, bar }
     }
 
     fn interval(&self) -> Duration {
@@ -101,7 +112,7 @@ impl Shown {
     fn update(&mut self, status: &Status) {
         match self.display {
             Display::Bar => self.draw(status),
-            Display::Lines => complain(&format!("homekeep: {}: {}", self.verb, status.words())),
+            Display::Lines => complain(&format!("homekeep: {}: {}", self.verb, status.words(self.things))),
             Display::Objects => print(status),
         }
     }
@@ -119,7 +130,7 @@ impl Shown {
             self.bar.set_position((percent / 100.0 * PARTS as f64) as u64);
         }
         self.bar.set_prefix(self.verb);
-        self.bar.set_message(status.words());
+        self.bar.set_message(status.words(self.things));
         self.bar.tick();
     }
 
@@ -186,10 +197,10 @@ impl Status {
         }
     }
 
-    fn words(&self) -> String {
+    fn words(&self, things: &str) -> String {
         let of = |total: Option<String>| total.map_or(String::new(), |total| format!(" of {total}"));
         let mut words = format!(
-            "{}{} files, {}{}, {}/s",
+            "{}{} {things}, {}{}, {}/s",
             self.files_done,
             of(self.total_files.map(|files| files.to_string())),
             text::size(self.bytes_done),
@@ -225,7 +236,7 @@ mod tests {
         Meter::add(&meter.bytes_expected, 100 << 20);
         let status = Status::read(&meter, Duration::from_secs(30));
         assert_eq!((status.percent_done, status.seconds_remaining), (Some(50.0), Some(30)));
-        assert_eq!(status.words(), "25 of 100 files, 75.0 MiB of 100.0 MiB, 2.5 MiB/s, 30 s left");
+        assert_eq!(status.words("files"), "25 of 100 files, 75.0 MiB of 100.0 MiB, 2.5 MiB/s, 30 s left");
     }
 
     #[test]
@@ -234,7 +245,7 @@ mod tests {
         Meter::add(&meter.files, 3);
         let status = Status::read(&meter, Duration::ZERO);
         assert_eq!((status.percent_done, status.seconds_remaining), (None, None));
-        assert_eq!(status.words(), "3 files, 0 B, 0 B/s");
+        assert_eq!(status.words("objects"), "3 objects, 0 B, 0 B/s");
     }
 
     #[test]

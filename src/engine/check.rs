@@ -62,7 +62,7 @@ pub fn check(
     }
     report.count_homes(&snapshots);
     losses::find(repository, &snapshots, &reached, &mut report)?;
-    named::check(repository, &snapshots, options.threads, &mut report)?;
+    named::check(repository, &snapshots, &reached, options.threads, &mut report)?;
     weigh::weigh(repository, &snapshots, &reached, &unreadable, &mut report)?;
     if options.restore_sample > 0 {
         report.sample = Some(sample::restore_sample(repository, &snapshots, options, meter)?);

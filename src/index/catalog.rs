@@ -259,10 +259,15 @@ impl Catalog {
         Ok(number as u64)
     }
 
-    /// Writes a compact copy of the database to a file that does not exist yet.
+    /// Writes a compact copy of the database, for other machines, to a file that does not exist yet.
     pub fn save_into(&self, path: &Path) -> Result<(), IndexError> {
         let text = path.to_str().ok_or(IndexError::Damaged("the cache folder's name is not UTF-8"))?;
-        self.0.connection.execute("VACUUM INTO ?1", [text]).map(drop).map_err(|e| self.0.error(e))
+        let save = || {
+            self.0.connection.execute("VACUUM INTO ?1", [text])?;
+            // What this machine could not read, another tries for itself.
+            rusqlite::Connection::open(path)?.execute("DELETE FROM distrusted", [])
+        };
+        save().map(drop).map_err(|e| self.0.error(e))
     }
 
     /// Whether a file is a sound database of this version.

@@ -188,6 +188,8 @@ impl Repository {
         record.deps.sort_unstable();
         residual.set_kind(SegmentKind::Commit);
         let bytes = record.to_bytes();
+        // What a reader would refuse must not be published.
+        SnapshotRecord::from_bytes(&bytes).map_err(|error| RepoError::Seal(error.into()))?;
         let time = jiff::Timestamp::from_millisecond(record.time_ms).unwrap_or_default();
         let put = put_segment(self.store.as_ref(), &self.keys, residual, Some(bytes.clone()), |hash| {
             let name = CommitName { time, id: record.id, supersession: record.supersession, hash: *hash };

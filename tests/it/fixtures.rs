@@ -10,10 +10,13 @@ use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use homekeep::codec::{ChunkId, SnapshotId};
+use homekeep::engine::Meter;
 use homekeep::engine::backup::{BackupReport, Outcome};
-use homekeep::format::{Entry, EntryKind, Page, SnapshotRecord, TreeObject};
+use homekeep::engine::prune::{MaxUnused, PruneOptions, prune};
+use homekeep::format::{Entry, EntryKind, GcKind, GcRecord, Page, SnapshotRecord, TreeObject};
 use homekeep::keys::{Cost, KeyFile, Secret};
 use homekeep::repo::{CreateOptions, Repository, WriteTarget, WriterOptions};
 use homekeep::store::LocalStore;
@@ -23,7 +26,7 @@ use super::manifest;
 use super::setup::{self, TINY, date, date_directories, file, mode, prose, xattr};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/format-1");
-const NAMES: [&str; 4] = ["hints-and-marks", "key-file", "passphrase", "tiny-chunks"];
+const NAMES: [&str; 5] = ["hints-and-marks", "key-file", "passphrase", "pruned", "tiny-chunks"];
 
 /// A fixture, not opened yet.
 pub struct Fixture {
@@ -134,6 +137,17 @@ fn the_fixture_of_hints_and_marks_has_hints_everywhere_and_a_forgotten_snapshot(
     }
 }
 
+#[test]
+fn the_pruned_fixture_has_records_of_both_kinds_and_a_snapshot_that_was_published_again() {
+    let cache = tempfile::tempdir().unwrap();
+    let repository = Fixture::read("pruned").open(cache.path());
+    let kinds: Vec<GcKind> = repository.gc().iter().map(|(_, record)| record.kind).collect();
+    assert_eq!(kinds, [GcKind::Condemned, GcKind::Deleted]);
+    let snapshots = repository.snapshots().unwrap();
+    assert_eq!(snapshots[0].record.supersession, 1);
+    assert!(repository.commits().unwrap().len() > snapshots.len());
+}
+
 /// The depth of the deepest file in a fixture's first home, and how many directories have an index.
 fn depth_and_indexes(name: &str) -> (u8, usize) {
     let cache = tempfile::tempdir().unwrap();
@@ -180,6 +194,53 @@ fn write_the_fixtures() {
         write("tiny-chunks", &TINY, &intricate_home, &insert);
     }
     write_hints_and_marks();
+    write_pruned();
+}
+
+/// A snapshot that was forgotten and is gone, one that is forgotten and still there, one that was published again because its
+/// data moved, and records of what was deleted and of what is condemned.
+fn write_pruned() {
+    let name = "pruned";
+    let folder = Path::new(FOLDER).join(name);
+    if folder.exists() {
+        return;
+    }
+    let cheap = CreateOptions { cost: Cost::FLOOR, ..CreateOptions::default() };
+    let homes = |homes: &Path| {
+        everyday_homes(homes);
+        file(&homes.join("ann/large"), &prose(9, 20_000));
+    };
+    write(name, &cheap, &homes, &|homes| std::fs::remove_file(homes.join("ann/large")).unwrap());
+    let fixture = Fixture::read(name);
+    let cache = tempfile::tempdir().unwrap();
+    let mut repository = fixture.open(cache.path());
+    let [first, second] = [0, 1].map(|n: usize| repository.snapshots().unwrap()[n].clone());
+    let options = PruneOptions {
+        host: "node".into(),
+        grace: Duration::ZERO,
+        min_age: Duration::ZERO,
+        max_unused: MaxUnused::Bytes(0),
+        max_repack: u64::MAX,
+        level: 3,
+        threads: 1,
+        dry_run: false,
+        force: false,
+    };
+    repository.forget(first.record.id).unwrap();
+    prune(&mut repository, &options, &Meter::default()).unwrap();
+    let later = commit_with_hints(&mut repository, &second.record.id.to_hex());
+    let last = commit_with_hints_as(&mut repository, &later.to_hex(), SnapshotId([0x2d; 16]));
+    repository.sync(&mut |_, _| {}).unwrap();
+    repository.forget(later).unwrap();
+    // As of a prune that waits: the commit that is hidden, and needed by the last one.
+    let hidden = repository.commits().unwrap().into_iter().find(|commit| commit.record.id == later).unwrap();
+    let (kind, host, commits) = (GcKind::Condemned, "node".into(), vec![]);
+    let segments = vec![hidden.hash.short()];
+    let record = GcRecord { kind, time_ms: hidden.record.time_ms, host, segments, commits };
+    repository.put_gc_record(record).unwrap();
+    let described = |id: SnapshotId| json!({ "id": id.to_hex(), "homes": fixture.snapshots[1].homes });
+    let text = render(&[described(second.record.id), described(last)]);
+    std::fs::write(folder.join("manifest.json"), text).unwrap();
 }
 
 /// What a later program may leave behind: hints in entries and in a record, and a mark that hides
@@ -206,10 +267,15 @@ fn write_hints_and_marks() {
 
 /// Commits what a snapshot has once more, with a hint wherever one can be.
 fn commit_with_hints(repository: &mut Repository, id: &str) -> SnapshotId {
+    commit_with_hints_as(repository, id, SnapshotId([0x1d; 16]))
+}
+
+fn commit_with_hints_as(repository: &mut Repository, id: &str, new: SnapshotId) -> SnapshotId {
     let snapshots = repository.snapshots().unwrap();
     let from = snapshots.into_iter().find(|snapshot| snapshot.record.id.to_hex() == id).unwrap();
     let mut record = SnapshotRecord {
-        id: SnapshotId([0x1d; 16]),
+        id: new,
+        supersession: 0,
         time_ms: from.record.time_ms + 1000,
         parents: vec![from.hash],
         hints: vec![(1, b"of a later program".to_vec())],
@@ -229,12 +295,12 @@ fn commit_with_hints(repository: &mut Repository, id: &str) -> SnapshotId {
     }
     session.flush().unwrap();
     repository.commit(writer.finish().unwrap(), record).unwrap();
-    SnapshotId([0x1d; 16])
+    new
 }
 
 fn add_hints(entry: &mut Entry) {
     entry.attributes.flags |= 1 << 33;
-    entry.attributes.hints.push((200, b"of a later program".to_vec()));
+    entry.attributes.hints = vec![(200, b"of a later program".to_vec())];
 }
 
 /// Makes a fixture of two snapshots, with `change` between them.

@@ -261,9 +261,9 @@ fn a_repair_can_die_at_any_call() {
             assert_eq!(after.len(), 3, "{fault:?} {nth}");
             let other = Site::beside(Arc::new(store));
             assert!(restored(&other, &after[0]) == three.states[0]);
-            for n in 1..3 {
-                assert_eq!(after[n].record.lost(), 1, "{fault:?} {nth}");
-                assert!(restored(&other, &after[n]) == without(&three.states[n], "work/1"));
+            for (repaired, state) in after.iter().zip(&three.states).skip(1) {
+                assert_eq!(repaired.record.lost(), 1, "{fault:?} {nth}");
+                assert!(restored(&other, repaired) == without(state, "work/1"));
             }
             if !faulty.fired() {
                 assert!(nth > 8, "{fault:?} met {nth} calls only");

@@ -608,7 +608,7 @@ class Repository:
 
     def read_snapshots(self):
         """The newest form of each snapshot that is not forgotten, oldest first."""
-        newest = {}
+        forms = {}
         marks = filter(None, map(FORGOTTEN.match, self.store.list("forgotten")))
         forgotten = {bytes.fromhex(mark.group(1)) for mark in marks}
         for name in filter(None, map(parse_commit_name, self.store.list("snapshots"))):
@@ -623,18 +623,23 @@ class Repository:
             except Damage as problem:
                 warn(f"{name.name}: {problem}")
                 continue
-            known = newest.get(record.id)
-            if known is None or known.record.supersession < record.supersession:
-                newest[record.id] = Snapshot(name.name, record)
-        return sorted(newest.values(), key=lambda s: (s.record.time, s.record.id))
+            forms.setdefault(record.id, []).append((record.supersession, name.hash, Snapshot(name.name, record)))
+        newest = [self.newest(commits) for commits in forms.values()]
+        return sorted(newest, key=lambda s: (s.record.time, s.record.id))
+
+    def newest(self, commits):
+        """Of the commits of one snapshot the newest of which all deps are there; the newest, if there is none."""
+        commits.sort(key=lambda commit: commit[:2], reverse=True)
+        hashes = [re.split("[/-]", n)[-1] for n in self.store.list("segments") + self.store.list("snapshots")]
+        present = {h[:16] for h in hashes}
+        whole = [s for _, _, s in commits if all(dep.hex() in present for dep in s.record.deps)]
+        return whole[0] if whole else commits[0][2]
 
     def use(self, snapshot):
         """Finds out where everything lies that a snapshot needs."""
         names = self.store.list("segments") + self.store.list("snapshots")
         for dep in (None, *snapshot.record.deps):
             matching = [n for n in names if re.split("[/-]", n)[-1].startswith(dep.hex())] if dep else [snapshot.name]
-            if not matching:
-                warn(f"a segment {dep.hex()}… that the snapshot needs is missing")
             for name in matching:
                 if name not in self.indexed:
                     self.index(name)

@@ -32,7 +32,7 @@ pub fn run(context: &Context, arguments: &CheckArguments) -> Result<Exit, CliErr
         threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
     };
     let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));
-    let progress = Progress::start(context, "checking", &meter);
+    let progress = Progress::start_counting(context, "checking", arguments.counted(), &meter);
     let result = check(&mut repository, &options, &meter);
     progress.finish();
     let mut report = result?;

@@ -7,13 +7,15 @@ use super::CheckError;
 use super::report::CheckReport;
 use crate::format::ShortHash;
 use crate::index::{ListedSegment, SegmentRow};
-use crate::repo::{RepoError, Repository, Snapshot};
+use crate::repo::{Reached, RepoError, Repository, Snapshot};
 
-/// Looks at the newest snapshot of each source, which has inherited what the older ones name. One that lacks
-/// a segment is passed over: what it needs may have been stored again, where it cannot know.
+/// Looks at the newest snapshot of each source, which has inherited what the older ones name: mostly it names all
+/// that `reached` holds, which is what all snapshots reach. One that lacks a segment is passed over: what it needs
+/// may have been stored again, where it cannot know.
 pub fn check(
     repository: &Repository,
     snapshots: &[Snapshot],
+    reached: &Reached,
     threads: usize,
     report: &mut CheckReport,
 ) -> Result<(), CheckError> {
@@ -31,11 +33,23 @@ pub fn check(
             continue;
         }
         let avoid: HashSet<SegmentRow> = avoid.iter().map(|segment| segment.row).collect();
-        let reached = repository.reach(&[&snapshot.record], threads)?;
-        let exact = reached.exact_deps(repository, &snapshot.record.deps, &avoid)?;
-        if exact.lost.iter().any(|chunk| !reached.damage().contains_key(chunk)) {
-            report.add(RepoError::Unnamed(snapshot.name.clone()), true);
+        if is_too_little(repository, reached, snapshot, &avoid)? {
+            let own = repository.reach(&[&snapshot.record], threads)?;
+            if is_too_little(repository, &own, snapshot, &avoid)? {
+                report.add(RepoError::Unnamed(snapshot.name.clone()), true);
+            }
         }
     }
     Ok(())
+}
+
+/// Whether something of what is reached, and not lost, lies only in segments of `avoid`.
+fn is_too_little(
+    repository: &Repository,
+    reached: &Reached,
+    snapshot: &Snapshot,
+    avoid: &HashSet<SegmentRow>,
+) -> Result<bool, CheckError> {
+    let exact = reached.exact_deps(repository, &snapshot.record.deps, avoid)?;
+    Ok(exact.lost.iter().any(|chunk| !reached.damage().contains_key(chunk)))
 }

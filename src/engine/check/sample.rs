@@ -29,7 +29,9 @@ pub fn restore_sample(
     let scratch = Scratch::create(&options.scratch)?;
     let (mut reader, mut report) = (repository.reader()?, SampleReport::default());
     let homes: Vec<_> = snapshots.iter().flat_map(|s| s.record.homes.iter().map(move |h| (s, h))).collect();
-    let mut chosen = choose(&homes, options.restore_sample, &random_bytes()?).into_iter().peekable();
+    let chosen = choose(&homes, options.restore_sample, &random_bytes()?);
+    Meter::add(&meter.files_expected, chosen.len() as u64);
+    let mut chosen = chosen.into_iter().peekable();
     let (mut before, mut number) = (0, 0);
     for (snapshot, home) in homes {
         let end = before + home.files;

@@ -212,14 +212,14 @@ fn elsewhere(bench: &Bench) -> Repository {
 
 #[test]
 fn an_object_that_is_gone_or_cut_is_found_without_reading() {
-    let cut = |bench: &Bench, name: &ObjectName| {
-        let bytes = bench.store.get(name).unwrap();
-        bench.store.delete(name).unwrap();
-        bench.store.put(name, &bytes[..bytes.len() / 2]).unwrap();
-    };
-    let remove = |bench: &Bench, name: &ObjectName| bench.store.delete(name).unwrap();
-    let ways: [&dyn Fn(&Bench, &ObjectName); 2] = [&cut, &remove];
-    for way in ways {
+    for is_cut in [true, false] {
+        let way = |bench: &Bench, name: &ObjectName| {
+            let bytes = bench.store.get(name).unwrap();
+            bench.store.delete(name).unwrap();
+            if is_cut {
+                bench.store.put(name, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        };
         let (mut bench, ids) = three();
         let names: Vec<_> = bench.repository.snapshots().unwrap().into_iter().map(|s| s.name).collect();
         way(&bench, &names[1]);
@@ -493,4 +493,18 @@ fn a_store_that_fails_once_is_no_damage_of_what_it_holds() {
         }
     }
     assert!(nth > 20 && ended > 5 && ended < nth, "{ended} of {nth}");
+}
+
+#[test]
+fn what_one_machine_could_not_read_another_tries_for_itself() {
+    let (mut bench, [_, second, _]) = three();
+    let place = place_of(&bench, second, "ann", "work/report");
+    spoil(&bench, place);
+    assert!(run(&mut bench, ALL).is_damaged());
+    spoil(&bench, place);
+    bench.repository.publish_index().unwrap();
+    let other = elsewhere(&bench);
+    assert!(other.catalog().segment_count().unwrap() > 0, "it began with the image");
+    assert!(other.distrusted().unwrap().is_empty());
+    assert_eq!(bench.repository.distrusted().unwrap().len(), 1);
 }

@@ -9,6 +9,8 @@ use crate::codec::{Hash, SnapshotId};
 use crate::format::{CommitName, ObjectName, ShortHash};
 use crate::repo::{Reached, RepoError, Repository, SegmentUsage, Snapshot};
 
+/// How often everything is looked at while someone writes into the index.
+const LOOKS: usize = 20;
 /// Fewer segments without a snapshot are no sign of a listing that lacks snapshots.
 const FEW_ORPHANS: usize = 16;
 
@@ -43,8 +45,23 @@ pub struct World {
 }
 
 impl World {
-    /// Looks at everything. Whatever cannot be listed or read is an error: what it needs is unknown.
+    /// Looks at everything. Whatever cannot be listed or read is an error: what it needs is unknown. A backup on this
+    /// machine may write into the index meanwhile; then it is looked at again.
     pub fn look(
+        repository: &mut Repository,
+        options: &PruneOptions,
+        report: &mut PruneReport,
+    ) -> Result<Self, PruneError> {
+        for _ in 1..LOOKS {
+            match Self::try_look(repository, options, report) {
+                Err(PruneError::Repository(RepoError::IndexChanged)) => {}
+                result => return result,
+            }
+        }
+        Self::try_look(repository, options, report)
+    }
+
+    fn try_look(
         repository: &mut Repository,
         options: &PruneOptions,
         report: &mut PruneReport,
@@ -57,11 +74,7 @@ impl World {
         let roots = roots(repository, &commits)?;
         let records: Vec<_> = roots.iter().map(|root| &root.record).collect();
         let reached = repository.reach(&records, options.threads)?;
-        let mut named = HashSet::new();
-        for commit in &commits {
-            named.insert(commit.hash.short());
-            named.extend(&commit.record.deps);
-        }
+        let named = names(commits.iter());
         let mut world = Self {
             usage: usage(repository, &reached)?,
             objects,
@@ -88,10 +101,11 @@ impl World {
     ) -> Result<Self, PruneError> {
         let (objects, records_ms) = (objects(repository)?, records(repository)?);
         synced(repository, options)?;
-        let roots = roots(repository, &repository.commits()?)?;
+        let commits = repository.commits()?;
+        let roots = roots(repository, &commits)?;
         let hashes = |roots: &[Snapshot]| roots.iter().map(|root| root.hash).collect::<HashSet<_>>();
         if hashes(&roots) == hashes(&before.roots) {
-            return Ok(Self { objects, records_ms, ..before });
+            return Ok(Self { objects, records_ms, named: names(commits.iter()), ..before });
         }
         Self::look(repository, options, &mut PruneReport::default())
     }
@@ -132,6 +146,11 @@ impl World {
     /// Whether a segment or commit is needed.
     pub fn is_live(&self, object: &Object) -> bool {
         self.live.contains(&object.hash)
+    }
+
+    /// Whether a commit that was listed names one of these, or is one.
+    pub fn names_any(&self, segments: &[ShortHash]) -> bool {
+        segments.iter().any(|segment| self.named.contains(segment))
     }
 
     /// What is to be condemned: what was needed once and is not any more, and what is named nowhere for so long

@@ -34,6 +34,11 @@ impl CheckArguments {
         if self.read_data { Some(Subset::All) } else { self.read_data_subset }
     }
 
+    /// What progress counts.
+    pub fn counted(&self) -> &'static str {
+        if self.subset().is_some() { "objects" } else { "files" }
+    }
+
     /// How many files to restore.
     pub fn restore_sample(&self) -> u64 {
         self.restore_sample.unwrap_or(0)
