@@ -8,12 +8,13 @@ use std::process::Command;
 use crate::support::mount::Mount;
 use crate::support::program::Program;
 use crate::support::{copy_tree, is_root, noise, run, write_old};
-use crate::syscalls::tracer::{injections, run_with};
+use crate::syscalls::tracer::{Injection, injections, run_with};
 
 /// Nothing is written to disk because time passes, nor because a name is replaced: only what is synced is.
 const OPTIONS: &str = "loop,commit=300,noauto_da_alloc";
 /// Of the calls at which a run can be killed, so many are taken.
-const CUTS: usize = 16;
+const CUTS: usize = 12;
+const PRUNE: [&str; 5] = ["prune", "--min-age", "0s", "--max-unused", "0%"];
 
 /// A repository on a disk that loses power now and then.
 struct Machine {
@@ -50,9 +51,10 @@ impl Machine {
 
     fn save(&mut self) {
         self.program.backup(&[]).expect(0);
-        let contents = self.program.path(&format!("saved-{}", self.saved.len()));
+        let id = self.program.snapshots().pop().unwrap();
+        let contents = self.program.path(&id);
         copy_tree(&self.program.homes, &contents);
-        self.saved.push((self.program.snapshots().pop().unwrap(), contents));
+        self.saved.push((id, contents));
     }
 
     /// What the disk holds at this instant, on another machine: everything reported is there.
@@ -71,7 +73,17 @@ impl Machine {
             other.assert_restores(id, contents);
         }
         other.backup(&[]).expect(0);
+        other.run(&PRUNE).expect(0);
+        other.run(&["check", "--read-data"]).expect(0);
         other.assert_restores("latest", &other.homes);
+    }
+
+    /// Kills at calls on the repository that a command makes, no more than [`CUTS`].
+    fn kills(&self, arguments: &[&str]) -> Vec<Injection> {
+        let kills = injections(&self.program.copied(), arguments);
+        let kills: Vec<_> = kills.into_iter().filter(|one| one.is_kill() && one.is_on_store).collect();
+        let step = kills.len().div_ceil(CUTS);
+        kills.into_iter().step_by(step).collect()
     }
 }
 
@@ -98,15 +110,36 @@ fn what_was_reported_as_saved_survives_a_power_cut_at_any_call_of_a_later_run() 
     machine.work(1);
     let backup = ["backup", "--homes", machine.program.homes.to_str().unwrap()].map(str::to_owned);
     let backup = backup.each_ref().map(String::as_str);
-    let kills = injections(&machine.program.copied(), &backup);
-    let kills: Vec<_> = kills.into_iter().filter(|one| one.is_kill() && one.is_on_store).collect();
-    let step = kills.len().div_ceil(CUTS);
-    for (day, kill) in (2..).zip(kills.iter().step_by(step)) {
+    for (day, kill) in (2..).zip(machine.kills(&backup)) {
         machine.work(day);
-        let ended = run_with(&machine.program, kill, &backup);
+        let ended = run_with(&machine.program, &kill, &backup);
         assert_ne!(ended.code, Some(0), "{kill:?} did not hit");
         machine.assert_survives_a_power_cut(&format!("at {kill:?}"), day % 2 == 0);
         machine.save();
         machine.assert_survives_a_power_cut("after a report", day % 2 == 1);
+    }
+}
+
+#[test]
+fn what_was_reported_as_saved_survives_a_power_cut_at_any_call_of_a_prune() {
+    if !is_root() {
+        return;
+    }
+    let mut machine = Machine::new();
+    for day in 1..4 {
+        machine.work(day);
+        machine.save();
+    }
+    let forget_oldest = |machine: &mut Machine| {
+        let (oldest, _) = machine.saved.remove(0);
+        machine.program.run(&["forget", &oldest]).expect(0);
+    };
+    forget_oldest(&mut machine);
+    for (day, kill) in (4..).zip(machine.kills(&PRUNE)) {
+        run_with(&machine.program, &kill, &PRUNE);
+        machine.assert_survives_a_power_cut(&format!("at {kill:?} of a prune"), day % 2 == 0);
+        machine.work(day);
+        machine.save();
+        forget_oldest(&mut machine);
     }
 }

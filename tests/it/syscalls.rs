@@ -57,6 +57,29 @@ impl Before {
         program.assert_restores("latest", &program.homes);
         program.assert_restores(&self.snapshot, &self.saved);
     }
+
+    /// A repository with a second snapshot, and the first one forgotten.
+    fn forgotten(self) -> Self {
+        self.program.backup(&[]).expect(0);
+        self.program.run(&["forget", &self.snapshot]).expect(0);
+        self
+    }
+
+    /// Runs a command with a fault on the way, then without. The newest snapshot is whole after each.
+    fn assert_survives(&self, injection: &Injection, arguments: &[&str], is_done: impl Fn(&Program) -> bool) {
+        let program = self.program.copied();
+        let disturbed = run_with(&program, injection, arguments);
+        program.assert_restores("latest", &program.homes);
+        assert!(disturbed.code != Some(0) || is_done(&program), "{injection:?}: done, and nothing happened");
+        // What was done, and only reported as failed, cannot be done again.
+        if !is_done(&program) {
+            program.run(arguments).expect(0);
+        }
+        assert!(is_done(&program), "{injection:?}");
+        program.run(&["check", "--read-data"]).expect(0);
+        program.assert_restores("latest", &program.homes);
+        program.backup(&["--always"]).expect(0);
+    }
 }
 
 #[test]
@@ -105,5 +128,48 @@ fn what_the_program_reports_is_synced_by_then_and_what_is_referred_to_before() {
     assert_durable(&program, &backup);
     program.assert_restores("latest", &program.homes);
     let new_key = program.path("new-key");
+    write_old(&program.home("ann").join("small"), "ann's, and not what the first snapshot has");
+    assert_durable(&program, &backup);
+    let first = program.snapshots().remove(0);
+    assert_durable(&program, &["forget", &first]);
+    assert_durable(&program, &["prune", "--min-age", "0s", "--max-unused", "0%"]);
+    program.assert_restores("latest", &program.homes);
     assert_durable(&program, &["key", "add", "--new-key-file", new_key.to_str().unwrap()]);
+}
+
+/// Forgetting writes one object, and taking it back removes one: each of their calls on the repository matters.
+#[test]
+fn forgetting_and_undoing_can_be_killed_or_fail_at_their_system_calls() {
+    let mut before = Before::new();
+    before.program.backup(&[]).expect(0);
+    let id = before.snapshot.clone();
+    let lists = |program: &Program| program.snapshots().contains(&id);
+    for injection in injections(&before.program.copied(), &["forget", &id]).iter().filter(|i| i.is_on_store) {
+        before.assert_survives(injection, &["forget", &id], |program| !lists(program));
+    }
+    before = before.forgotten();
+    for injection in injections(&before.program.copied(), &["undo", &id]).iter().filter(|i| i.is_on_store) {
+        before.assert_survives(injection, &["undo", &id], lists);
+    }
+}
+
+#[test]
+fn a_prune_can_be_killed_or_fail_at_its_system_calls() {
+    let before = Before::new();
+    let (program, gone) = (&before.program, before.program.home("ann").join("gone"));
+    program.backup(&[]).expect(0);
+    write_old(&gone, noise(77, 30_000));
+    program.backup(&[]).expect(0);
+    let only_there = program.snapshots().pop().unwrap();
+    fs::remove_file(&gone).unwrap();
+    program.backup(&[]).expect(0);
+    program.run(&["forget", &only_there]).expect(0);
+    let prune = ["prune", "--min-age", "0s", "--max-unused", "0%"];
+    // The mark of a snapshot goes when its last commit is gone.
+    let is_done = |program: &Program| {
+        fs::read_dir(program.repository.join("forgotten")).is_ok_and(|marks| marks.count() == 0)
+    };
+    for injection in injections(&program.copied(), &prune).iter().filter(|i| i.is_on_store) {
+        before.assert_survives(injection, &prune, is_done);
+    }
 }
