@@ -50,14 +50,13 @@ pub fn prune(
     }
     interrupted(meter)?;
     condemn(repository, &world, options)?;
-    // Only what was condemned before the commits are listed again: whoever published a snapshot before that
+    // Only what was recorded before the commits are listed again: whoever published a snapshot before that
     // listing is seen by it; whoever publishes later sees the record.
-    let carried: HashSet<ObjectName> =
-        repository.gc().of_kind(GcKind::Condemned).map(|(name, _)| name.clone()).collect();
+    let known: HashSet<ObjectName> = repository.gc().names().cloned().collect();
     let again = World::look_again(repository, options, world)?;
-    let doomed = doomed(repository, &again, &carried, options, &mut report);
+    let doomed = doomed(repository, &again, &known, options, &mut report);
     delete(repository, &doomed, meter, &mut report)?;
-    record_deleted(repository, &again, &doomed, options)?;
+    record_deleted(repository, &again, &doomed, &known, options)?;
     clean_up(repository, &mut report)?;
     Ok(report)
 }
@@ -94,12 +93,12 @@ fn put_record(
     Ok(())
 }
 
-/// What those of the records in `carried` that are old enough condemn, and what is still not needed now that the
+/// What those of the records in `known` that are old enough condemn, and what is still not needed now that the
 /// commits were listed again.
 fn doomed(
     repository: &Repository,
     world: &World,
-    carried: &HashSet<ObjectName>,
+    known: &HashSet<ObjectName>,
     options: &PruneOptions,
     report: &mut PruneReport,
 ) -> Vec<Object> {
@@ -107,7 +106,7 @@ fn doomed(
     let (mut due, mut waiting) = (HashSet::<ShortHash>::new(), HashSet::<ShortHash>::new());
     for (name, record) in repository.gc().of_kind(GcKind::Condemned) {
         let age_ms = world.age_ms(name, record.time_ms, now_ms);
-        let is_due = carried.contains(name) && u128::from(age_ms) >= options.grace.as_millis();
+        let is_due = known.contains(name) && u128::from(age_ms) >= options.grace.as_millis();
         if is_due { &mut due } else { &mut waiting }.extend(&record.segments);
     }
     let is_dead = |object: &&Object| !world.is_live(object);
@@ -150,26 +149,26 @@ fn record_deleted(
     repository: &mut Repository,
     world: &World,
     doomed: &[Object],
+    known: &HashSet<ObjectName>,
     options: &PruneOptions,
 ) -> Result<(), PruneError> {
-    let old: Vec<ObjectName> =
-        repository.gc().of_kind(GcKind::Deleted).map(|(name, _)| name.clone()).collect();
-    let mut segments = repository.gc().deleted();
-    let is_new = doomed.iter().filter(|object| segments.insert(object.hash.short())).count() > 0;
-    if !is_new && old.len() < MERGE_RECORDS && !has_left_overs(repository, world, &segments) {
-        return Ok(());
+    let mut recorded = repository.gc().deleted();
+    let mut segments = gone(repository, world, doomed, known);
+    segments.retain(|segment| !recorded.contains(segment));
+    let mut old = replaceable(repository, world, known);
+    if segments.is_empty() && old.len() < MERGE_RECORDS {
+        old.clear();
+    } else {
+        let is_old = |(name, _): &(&ObjectName, &GcRecord)| old.contains(name);
+        for (_, record) in repository.gc().of_kind(GcKind::Deleted).filter(is_old) {
+            segments.extend(&record.segments);
+        }
+        recorded.extend(&segments);
+        let mut sorted: Vec<ShortHash> = segments.into_iter().collect();
+        sorted.sort_unstable();
+        put_record(repository, world, GcKind::Deleted, sorted, options)?;
     }
-    // A prune that was killed may have deleted what it had condemned without writing that down.
-    let present: HashSet<ShortHash> = world.objects.iter().map(|object| object.hash.short()).collect();
-    let doomed: HashSet<ShortHash> = doomed.iter().map(|object| object.hash.short()).collect();
-    for (_, record) in repository.gc().of_kind(GcKind::Condemned) {
-        let is_gone = |segment: &&ShortHash| !present.contains(*segment) || doomed.contains(*segment);
-        segments.extend(record.segments.iter().filter(is_gone));
-    }
-    let mut sorted: Vec<ShortHash> = segments.iter().copied().collect();
-    sorted.sort_unstable();
-    put_record(repository, world, GcKind::Deleted, sorted, options)?;
-    let is_done = |record: &GcRecord| record.segments.iter().all(|segment| segments.contains(segment));
+    let is_done = |record: &GcRecord| record.segments.iter().all(|segment| recorded.contains(segment));
     let condemned = repository.gc().of_kind(GcKind::Condemned).filter(|(_, record)| is_done(record));
     let done: Vec<ObjectName> = condemned.map(|(name, _)| name.clone()).chain(old).collect();
     for name in done {
@@ -178,14 +177,31 @@ fn record_deleted(
     Ok(())
 }
 
-/// Whether something that is condemned is gone without a record that says so.
-fn has_left_overs(repository: &Repository, world: &World, deleted: &HashSet<ShortHash>) -> bool {
+/// What was deleted just now, and what a prune that was killed deleted without writing that down: condemned before the
+/// objects were listed, and not among them. What a record condemns that came later may have been put later too.
+fn gone(
+    repository: &Repository,
+    world: &World,
+    doomed: &[Object],
+    known: &HashSet<ObjectName>,
+) -> HashSet<ShortHash> {
+    let doomed: HashSet<ShortHash> = doomed.iter().map(|object| object.hash.short()).collect();
     let present: HashSet<ShortHash> = world.objects.iter().map(|object| object.hash.short()).collect();
-    let condemned = repository.gc().of_kind(GcKind::Condemned);
-    condemned.into_iter().any(|(_, record)| {
-        record.segments.iter().all(|segment| deleted.contains(segment))
-            || record.segments.iter().any(|segment| !present.contains(segment) && !deleted.contains(segment))
-    })
+    let condemned = repository.gc().of_kind(GcKind::Condemned).filter(|(name, _)| known.contains(*name));
+    let condemned = condemned.flat_map(|(_, record)| &record.segments).copied();
+    let absent: Vec<ShortHash> = condemned.filter(|segment| !present.contains(segment)).collect();
+    doomed.into_iter().chain(absent).collect()
+}
+
+/// Records of what was deleted that another may replace. Who looks at the records lists them until two listings are equal, which
+/// shows what was replaced once meanwhile, but not what was replaced twice. So a record stays as long as a commit
+/// names what it speaks of, and commits are listed after it was read: nobody can be looking for it then.
+fn replaceable(repository: &Repository, world: &World, known: &HashSet<ObjectName>) -> Vec<ObjectName> {
+    let records = repository.gc().of_kind(GcKind::Deleted);
+    let is_replaceable = |(name, record): &(&ObjectName, &GcRecord)| {
+        known.contains(*name) && !world.names_any(&record.segments)
+    };
+    records.filter(is_replaceable).map(|(name, _)| name.clone()).collect()
 }
 
 /// Removes what is left over otherwise: marks of snapshots that are gone, images of the index that are not the newest,

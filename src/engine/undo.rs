@@ -57,6 +57,15 @@ fn revive(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) ->
             return Ok(Undone::Back);
         }
     }
+    let next = commits.first().map_or(0, |newest| newest.record.supersession + 1);
+    for commit in &commits {
+        // All of it is there, but not where its commit says.
+        if let Some(deps) = repository.sound_deps(commit)? {
+            let without = repository.gc().segments().collect();
+            repository.republish(std::slice::from_ref(commit), &without, &deps, |_| next)?;
+            return Ok(Undone::StoredAgain);
+        }
+    }
     let Some(newest) = commits.into_iter().next() else { return Err(RepoError::NoSuchSnapshot(id)) };
     store_again(repository, newest, options)?;
     Ok(Undone::StoredAgain)

@@ -221,9 +221,25 @@ impl Repository {
     }
 
     /// Makes the look on behalf of a commit's writer, who may have died before it: whether the commit is safe, so that an older
-    /// one of the same snapshot may go.
+    /// one of the same snapshot may go. What it needs must be in segments that it names, for when the older
+    /// one is gone nothing else may lead to others.
     pub fn is_safe(&mut self, commit: &Snapshot) -> Result<bool, RepoError> {
-        Ok(self.gc.pass(&commit.hash, &commit.record) || self.sound_deps(commit)?.is_some())
+        if self.gc.pass(&commit.hash, &commit.record) {
+            return Ok(true);
+        }
+        let named = needed(&commit.hash, &commit.record.deps);
+        Ok(self.sound_deps(commit)?.is_some_and(|deps| deps.iter().all(|dep| named.contains(dep))))
+    }
+
+    /// Whether everything that a snapshot needs is in segments that its commit names, condemned or not.
+    pub fn has_all_it_names(&self, commit: &Snapshot) -> Result<bool, RepoError> {
+        let named = needed(&commit.hash, &commit.record.deps);
+        let listed: Vec<ShortHash> = named.iter().copied().collect();
+        let reached = self.reach(&[&commit.record], WALK_THREADS)?;
+        let exact = reached.exact_deps(self, &listed, &HashSet::new())?;
+        let segments = self.catalog().segments()?;
+        let mut chosen = segments.iter().filter(|segment| exact.segments.contains(&segment.row));
+        Ok(exact.lost.is_empty() && chosen.all(|segment| named.contains(&segment.hash.short())))
     }
 
     /// The rows of segments that are condemned.

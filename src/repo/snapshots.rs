@@ -108,12 +108,9 @@ impl Repository {
         for hash in commits {
             found.extend(self.snapshot(hash)?);
         }
-        let has_all = |snapshot: &Snapshot| snapshot.record.deps.iter().all(|dep| present.contains(dep));
-        if let Some(whole) = found.iter().position(has_all) {
-            return Ok(whole);
-        }
         for (at, snapshot) in found.iter().enumerate() {
-            if self.reach(&[&snapshot.record], WALK_THREADS)?.is_complete(0) {
+            let has_all = snapshot.record.deps.iter().all(|dep| present.contains(dep));
+            if has_all || self.reach(&[&snapshot.record], WALK_THREADS)?.is_complete(0) {
                 return Ok(at);
             }
         }

@@ -57,11 +57,7 @@ impl World {
         let roots = roots(repository, &commits)?;
         let records: Vec<_> = roots.iter().map(|root| &root.record).collect();
         let reached = repository.reach(&records, options.threads)?;
-        let mut named = HashSet::new();
-        for commit in &commits {
-            named.insert(commit.hash.short());
-            named.extend(&commit.record.deps);
-        }
+        let named = names(commits.iter());
         let mut world = Self {
             usage: usage(repository, &reached)?,
             objects,
@@ -88,10 +84,11 @@ impl World {
     ) -> Result<Self, PruneError> {
         let (objects, records_ms) = (objects(repository)?, records(repository)?);
         synced(repository, options)?;
-        let roots = roots(repository, &repository.commits()?)?;
+        let commits = repository.commits()?;
+        let roots = roots(repository, &commits)?;
         let hashes = |roots: &[Snapshot]| roots.iter().map(|root| root.hash).collect::<HashSet<_>>();
         if hashes(&roots) == hashes(&before.roots) {
-            return Ok(Self { objects, records_ms, ..before });
+            return Ok(Self { objects, records_ms, named: names(commits.iter()), ..before });
         }
         Self::look(repository, options, &mut PruneReport::default())
     }
@@ -132,6 +129,11 @@ impl World {
     /// Whether a segment or commit is needed.
     pub fn is_live(&self, object: &Object) -> bool {
         self.live.contains(&object.hash)
+    }
+
+    /// Whether a commit that was listed names one of these, or is one.
+    pub fn names_any(&self, segments: &[ShortHash]) -> bool {
+        segments.iter().any(|segment| self.named.contains(segment))
     }
 
     /// What is to be condemned: what was needed once and is not any more, and what is named nowhere for so long

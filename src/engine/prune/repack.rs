@@ -1,7 +1,7 @@
 //! Moves what is needed out of segments that are mostly not, so that these can go. Chooses which, and says when it
 //! is worth while; `repo::republish` does it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::live::{Object, World};
 use super::{PruneError, PruneOptions, PruneReport};
@@ -26,12 +26,13 @@ pub fn repack(
     meter: &Meter,
     report: &mut PruneReport,
 ) -> Result<bool, PruneError> {
-    let poor = choose(repository, world, options);
+    let forms = forms(repository, world)?;
+    let poor = choose(repository, world, &forms, options);
     if poor.is_empty() {
         return Ok(false);
     }
     let shorts: HashSet<ShortHash> = poor.iter().map(|object| object.hash.short()).collect();
-    let affected = affected(world, &shorts);
+    let affected = affected(&forms, &shorts);
     poor.iter().for_each(|object| report.repacked.add(object.length));
     report.republished = affected.len();
     if options.dry_run {
@@ -83,7 +84,12 @@ fn move_and_publish(
 
 /// Segments worth emptying: the ones of which the most is wasted, until what is wasted in the others is little enough;
 /// small ones, when there are many; and those that are condemned and needed all the same.
-fn choose<'w>(repository: &Repository, world: &'w World, options: &PruneOptions) -> Vec<&'w Object> {
+fn choose<'w>(
+    repository: &Repository,
+    world: &'w World,
+    forms: &[Snapshot],
+    options: &PruneOptions,
+) -> Vec<&'w Object> {
     if !options.max_unused.is_limited() {
         return Vec::new();
     }
@@ -110,7 +116,7 @@ fn choose<'w>(repository: &Repository, world: &'w World, options: &PruneOptions)
     if small.len() > MANY_SMALL.max(world.roots.len()) {
         poor.extend(small.iter().map(|(object, _)| *object));
     }
-    if !is_worth_it(world, &poor) {
+    if !is_worth_it(world, forms, &poor) {
         poor.clear();
     }
     if !poor.is_empty() {
@@ -123,7 +129,7 @@ fn choose<'w>(repository: &Repository, world: &'w World, options: &PruneOptions)
 }
 
 /// Every snapshot that names one of the segments is published again, which costs an object each.
-fn is_worth_it(world: &World, poor: &[&Object]) -> bool {
+fn is_worth_it(world: &World, forms: &[Snapshot], poor: &[&Object]) -> bool {
     let shorts: HashSet<ShortHash> = poor.iter().map(|object| object.hash.short()).collect();
     let freed: u64 = poor
         .iter()
@@ -131,25 +137,39 @@ fn is_worth_it(world: &World, poor: &[&Object]) -> bool {
         .map(|usage| usage.bytes - usage.live_bytes)
         .sum();
     let cost: u64 =
-        affected(world, &shorts).iter().map(|root| COMMIT_LEN + root.record.to_bytes().len() as u64).sum();
+        affected(forms, &shorts).iter().map(|root| COMMIT_LEN + root.record.to_bytes().len() as u64).sum();
     freed > cost || poor.len() > MANY_SMALL.max(world.roots.len())
 }
 
-/// The snapshots that name one of these segments, or are one.
-fn affected(world: &World, poor: &HashSet<ShortHash>) -> Vec<Snapshot> {
-    let names_one = |root: &&Snapshot| {
-        poor.contains(&root.hash.short()) || root.record.deps.iter().any(|dep| poor.contains(dep))
-    };
-    let mut newest: HashMap<SnapshotId, &Snapshot> = HashMap::new();
-    for root in world.roots.iter().filter(names_one) {
-        let known = newest.entry(root.record.id).or_insert(root);
-        if root.record.supersession > known.record.supersession {
-            *known = root;
-        }
+/// Of each snapshot the commit that is published again: the highest that has all it needs in what it names. One above it may
+/// be a repack's that failed its look and whose segments are gone; to pass its names on would lose sight of what only
+/// the older one names.
+fn forms(repository: &Repository, world: &World) -> Result<Vec<Snapshot>, RepoError> {
+    let mut by_id: BTreeMap<SnapshotId, Vec<&Snapshot>> = BTreeMap::new();
+    for root in &world.roots {
+        by_id.entry(root.record.id).or_default().push(root);
     }
-    let mut affected: Vec<Snapshot> = newest.into_values().cloned().collect();
-    affected.sort_by_key(|snapshot| (snapshot.record.time_ms, snapshot.record.id));
-    affected
+    let mut forms = Vec::with_capacity(by_id.len());
+    for mut roots in by_id.into_values() {
+        roots.sort_by_key(|root| std::cmp::Reverse((root.record.supersession, root.hash)));
+        let mut form = roots.first().filter(|_| roots.len() == 1).copied();
+        for root in roots {
+            if form.is_none() && repository.has_all_it_names(root)? {
+                form = Some(root);
+            }
+        }
+        forms.extend(form.cloned());
+    }
+    forms.sort_by_key(|snapshot| (snapshot.record.time_ms, snapshot.record.id));
+    Ok(forms)
+}
+
+/// The snapshots that name one of these segments, or are one.
+fn affected(forms: &[Snapshot], poor: &HashSet<ShortHash>) -> Vec<Snapshot> {
+    let names_one = |form: &&Snapshot| {
+        poor.contains(&form.hash.short()) || form.record.deps.iter().any(|dep| poor.contains(dep))
+    };
+    forms.iter().filter(names_one).cloned().collect()
 }
 
 fn highest_supersessions(repository: &Repository) -> Result<HashMap<SnapshotId, u32>, RepoError> {
