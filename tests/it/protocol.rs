@@ -163,6 +163,8 @@ fn the_rules_hold_while_two_write() {
 #[test]
 fn the_rules_hold_while_some_publish_again() {
     assert_holds("2 prunes, 2 repacks", Setup { republishers: &[REPACK, REPACK_ALL], ..REPACKING });
+    let by_deps = Setup { comparison: Comparison::Deps, ..REPACKING };
+    assert_holds("2 prunes, repack, compared by deps", by_deps);
     assert_holds("2 prunes, 2 undos", Setup { republishers: &[UNDO, UNDO], ..UNDOING });
     assert_holds("1 writer, 1 prune, repack, forget", Setup { republishers: &[REPACK], ..WRITING });
     let undo = Setup { forgettable: &[], republishers: &[UNDO], is_forgotten: true, ..WRITING };

@@ -1,7 +1,7 @@
 //! What must hold in every state.
 
 use super::state::{Reader, Setup, State};
-use super::store::{CONDEMNED, IDS};
+use super::store::{CONDEMNED, Comparison, IDS};
 use super::words::names;
 
 /// What is broken, if something is.
@@ -21,7 +21,7 @@ pub fn broken_promise(state: &State, setup: &Setup) -> Option<String> {
         let passes = |commit: &usize, comparison| store.passes(*commit, store.recorded(), comparison);
         let mut commits = store.commits_of(id, listed);
         let picked = match setup.reader {
-            Reader::PassingOrWhole => commits.find(|c| passes(c, setup.comparison) || store.is_whole(*c)),
+            Reader::PassingOrWhole => commits.find(|c| passes(c, Comparison::Exact) || store.is_whole(*c)),
             Reader::Passing(comparison) => commits.find(|commit| passes(commit, comparison)).or(highest),
             Reader::Highest => highest,
         };
