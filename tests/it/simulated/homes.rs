@@ -12,6 +12,7 @@ use crate::support::{Contents, contents, noise, source_of, write_old};
 const FILES: [&[u64]; 6] = [&[0, 1, 2], &[1, 2, 3], &[2, 3, 4], &[0, 4], &[3, 5, 0], &[5]];
 
 /// The homes, each in a folder of its own, where a user `ann` has it. Nobody changes them.
+#[derive(Clone)]
 pub struct Homes {
     folder: PathBuf,
     contents: Vec<Contents>,
