@@ -10,7 +10,7 @@
 //! them hold; and each rule is broken on purpose in one of them, which shows that it is needed, and that
 //! the model would see it: run a test with `--nocapture` for the shortest trace to what goes wrong.
 //!
-//! `HOMEKEEP_MODEL=all` explores larger configurations too, which takes an hour and 4 GB:
+//! `HOMEKEEP_MODEL=all` explores larger configurations too, which takes half an hour and 4 GB:
 //! `cargo test --test it protocol -- --nocapture --test-threads 1`.
 
 mod explore;
