@@ -10,7 +10,7 @@
 //! them hold; and each rule is broken on purpose in one of them, which shows that it is needed, and that
 //! the model would see it: run a test with `--nocapture` for the shortest trace to what goes wrong.
 //!
-//! `HOMEKEEP_MODEL=all` explores larger configurations too, which takes an hour and 4 GB:
+//! `HOMEKEEP_MODEL=all` explores larger configurations too, which takes half an hour and 4 GB:
 //! `cargo test --test it protocol -- --nocapture --test-threads 1`.
 
 mod explore;
@@ -174,6 +174,8 @@ fn the_rules_hold_while_two_write() {
 #[test]
 fn the_rules_hold_while_some_publish_again() {
     assert_holds("2 prunes, 2 repacks", Setup { republishers: &[REPACK, REPACK_ALL], ..REPACKING });
+    let by_deps = Setup { comparison: Comparison::Deps, ..REPACKING };
+    assert_holds("2 prunes, repack, compared by deps", by_deps);
     assert_holds("2 prunes, 2 undos", Setup { republishers: &[UNDO, UNDO], ..UNDOING });
     assert_holds("1 writer, 1 prune, repack, forget", Setup { republishers: &[REPACK], ..WRITING });
     let undo = Setup { forgettable: &[], republishers: &[UNDO], is_forgotten: true, ..WRITING };

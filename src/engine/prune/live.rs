@@ -183,7 +183,10 @@ impl World {
         if options.force {
             return Ok(());
         }
-        let present: HashSet<ShortHash> = self.objects.iter().map(|object| object.hash.short()).collect();
+        let listed_later = repository.commits()?;
+        let objects = self.objects.iter().map(|object| object.hash.short());
+        let present: HashSet<ShortHash> =
+            objects.chain(listed_later.iter().map(|commit| commit.hash.short())).collect();
         let seen = repository.gc().iter().flat_map(|(_, record)| &record.commits);
         let vanished: HashSet<ShortHash> = seen
             .filter(|commit| !present.contains(*commit) && !repository.gc().holds(commit))
@@ -261,7 +264,10 @@ fn synced(repository: &mut Repository, options: &PruneOptions) -> Result<Vec<Rep
     if options.force {
         return Ok(report.damaged);
     }
-    let (commits, others): (Vec<_>, Vec<_>) = report.damaged.into_iter().partition(RepoError::is_of_commit);
+    // One that was listed and is not there any more was deleted by another prune, or has vanished, which is asked
+    // for elsewhere.
+    let damaged = report.damaged.into_iter().filter(|error| !error.is_absent());
+    let (commits, others): (Vec<_>, Vec<_>) = damaged.partition(RepoError::is_of_commit);
     match commits.into_iter().next() {
         Some(error) => Err(PruneError::DamagedCommit(error)),
         None => Ok(others),

@@ -7,7 +7,8 @@ use super::World;
 /// A world whose only snapshot has lost what its files held.
 fn with_lost_files() -> World {
     let world = World::with_repository();
-    world.backup(&[]).expect(0);
+    // One thread makes one block of all files.
+    world.backup(&["--jobs", "1"]).expect(0);
     let commit = &world.commits()[0];
     let mut bytes = fs::read(commit).unwrap();
     // The first block has the files; the trees come behind it.

@@ -263,20 +263,24 @@ impl Store {
         roots
     }
 
-    /// The roots, and what they need as a walk of their trees finds it now.
+    /// The roots, and what they need as a walk of their trees finds it now: all segments that a root names and that have
+    /// something of it, and those that have the only copy of it, whoever names them.
     pub fn live(&self, roots: Segments) -> Segments {
         let mut live = roots;
         let (mut deps, mut needed) = (Set::EMPTY, Set::EMPTY);
         for root in roots.iter() {
             deps |= self.reach(root);
-            match self.is_whole(root) {
+            match self.needs(root).is_within(self.contents_of(self.present)) {
                 true => needed |= self.needs(root),
                 false => live |= self.reach(root),
             }
         }
-        for segment in deps.iter().filter(|segment| self.contents(*segment).meets(needed)) {
-            live |= Set::of(&[segment]);
-        }
-        live
+        let holders = |among: Segments, chunks: Chunks| {
+            let holds = |segment: &usize| self.contents(*segment).meets(chunks);
+            among.iter().filter(holds).fold(Set::EMPTY, |all, segment| all | Set::of(&[segment]))
+        };
+        live |= holders(deps, needed);
+        let unnamed = needed - self.contents_of(live.and(self.present));
+        live | holders(self.present, unnamed)
     }
 }

@@ -42,6 +42,10 @@ impl Store for BetweenStore {
         self.inner.put(name, bytes)
     }
 
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.inner.persist(name)
+    }
+
     fn get(&self, name: &ObjectName) -> Result<Vec<u8>, StoreError> {
         self.inner.get(name)
     }
@@ -56,10 +60,6 @@ impl Store for BetweenStore {
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
         self.inner.list(prefix)
-    }
-
-    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
-        self.inner.persist(name)
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {

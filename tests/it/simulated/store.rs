@@ -70,6 +70,10 @@ impl Store for ScheduledStore {
         self.turn("write", name.as_str(), |inner| inner.put(name, bytes))
     }
 
+    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.turn("persist", name.as_str(), |inner| inner.persist(name))
+    }
+
     fn get(&self, name: &ObjectName) -> Result<Vec<u8>, StoreError> {
         self.turn("read", name.as_str(), |inner| inner.get(name))
     }
@@ -89,10 +93,6 @@ impl Store for ScheduledStore {
         }
         let after = self.turn("list on", prefix, |inner| inner.list(prefix))?;
         Ok(self.between(before, after))
-    }
-
-    fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
-        self.turn("sync", name.as_str(), |inner| inner.persist(name))
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {

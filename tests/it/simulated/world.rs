@@ -40,6 +40,14 @@ pub enum Done {
     Repacked,
 }
 
+/// Why nothing came of it.
+#[derive(Debug)]
+pub struct Failure {
+    pub text: String,
+    /// A prune does not go on where objects came or went between its listings, or all is forgotten, and says so.
+    pub is_refusal: bool,
+}
+
 /// What is in a store, with the caches of machines that wrote to it at different times.
 pub struct World {
     pub store: MemoryStore,
@@ -155,7 +163,7 @@ impl World {
 }
 
 /// Carries out a task.
-pub fn perform(repository: &mut Repository, task: Task, homes: &Homes) -> Result<Done, String> {
+pub fn perform(repository: &mut Repository, task: Task, homes: &Homes) -> Result<Done, Failure> {
     let text = |error: &dyn std::error::Error| {
         let mut text = error.to_string();
         let mut source = error.source();
@@ -165,31 +173,39 @@ pub fn perform(repository: &mut Repository, task: Task, homes: &Homes) -> Result
         }
         text
     };
+    let failure = |text: String| Failure { text, is_refusal: false };
     match task {
         Task::Backup { home, source } => {
             let options = backup_options(&homes.folder(home), source);
-            let report = backup(repository, &options, &Meter::default()).map_err(|e| text(&e))?;
+            let report = backup(repository, &options, &Meter::default()).map_err(|e| failure(text(&e)))?;
             match report.outcome {
                 Outcome::Saved { id, .. } if report.problems.is_empty() => Ok(Done::Saved(id)),
-                other => Err(format!("{other:?} {:?}", report.problems)),
+                other => Err(failure(format!("{other:?} {:?}", report.problems))),
             }
         }
-        Task::Forget(id) => repository.forget(id).map(|()| Done::Forgotten).map_err(|e| text(&e)),
+        Task::Forget(id) => repository.forget(id).map(|()| Done::Forgotten).map_err(|e| failure(text(&e))),
         Task::Undo(id) => match undo(repository, id, &UndoOptions { level: 1, threads: 1 }) {
             Ok(Undone::Back | Undone::StoredAgain) => Ok(Done::Back),
             Ok(Undone::TooLate(_)) => Ok(Done::TooLate),
-            Err(error) => Err(text(&error)),
+            Err(error) => Err(failure(text(&error))),
         },
         Task::Prune { repacks } => {
             let done = prune(repository, &prune_options(repacks), &Meter::default());
             match done {
                 Ok(report) if report.republished > 0 => Ok(Done::Repacked),
                 Ok(_) => Ok(Done::Pruned),
-                // Objects came or went between its listings: it does not go on, and says why.
-                Err(error @ (PruneError::Vanished(_) | PruneError::DamagedCommit(_))) => {
-                    Err(text(&error).split(':').next().unwrap_or_default().into())
+                Err(error) => {
+                    let is_refusal = matches!(
+                        error,
+                        PruneError::Vanished(_)
+                            | PruneError::DamagedCommit(_)
+                            | PruneError::NothingLeft { .. }
+                    );
+                    let told = text(&error);
+                    let told =
+                        if is_refusal { told.split(':').next().unwrap_or_default().into() } else { told };
+                    Err(Failure { text: told, is_refusal })
                 }
-                Err(error) => panic!("{}", text(&error)),
             }
         }
     }
