@@ -135,17 +135,6 @@ fn the_old_commit_must_count_until_the_new_one_has_passed() {
     assert_needed(Wrong::OldCommitNotRoot, REPACKING);
 }
 
-/// What only the old commit names, nothing leads to when that is gone.
-#[test]
-fn a_commit_must_pass_by_what_it_names_itself() {
-    let anywhere = Setup { comparison: Comparison::Anywhere, ..REPACKING };
-    match explore(&anywhere) {
-        Found::Broken { states, trace } => println!("found anywhere, broken after {states} states:\n{trace}"),
-        Found::Holds { states } => panic!("it may pass by anything that is there, in {states} states"),
-    }
-    assert_holds("by any dep", Setup { comparison: Comparison::Deps, ..REPACKING });
-}
-
 #[test]
 fn an_undo_must_look_after_it_removed_the_mark() {
     assert_needed(Wrong::UndoWithoutLook, UNDOING);

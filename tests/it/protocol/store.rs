@@ -230,18 +230,12 @@ pub enum Comparison {
     Deps,
     /// It passes if it finds all it needs in those of its deps that no record names.
     Exact,
-    /// It passes if it finds all it needs in whatever is there and no record names. That is not enough.
-    Anywhere,
 }
 
 impl Store {
     pub fn passes(&self, commit: usize, recorded: Segments, comparison: Comparison) -> bool {
         let reach = self.reach(commit);
-        let elsewhere = self.present - recorded;
         match comparison {
-            Comparison::Anywhere => {
-                !recorded.has(commit) && self.needs(commit).is_within(self.contents_of(elsewhere))
-            }
             Comparison::Deps => !reach.meets(recorded),
             Comparison::Exact => {
                 !recorded.has(commit) && self.needs(commit).is_within(self.contents_of(reach - recorded))
