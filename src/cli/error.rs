@@ -304,7 +304,7 @@ fn prune_exit(error: &PruneError) -> Exit {
     match error {
         PruneError::Interrupted => Exit::Interrupted,
         PruneError::Repository(error) => repository_exit(error),
-        PruneError::DamagedCommit(_) | PruneError::Vanished(_) => Exit::Damaged,
+        PruneError::DamagedCommit(_) | PruneError::Vanished(_) | PruneError::Gone(_) => Exit::Damaged,
         _ => Exit::Failed,
     }
 }

@@ -30,7 +30,7 @@ use crate::files::rules::{RuleOptions, Rules};
 use crate::files::walk::Stat;
 use crate::format::EntryKind;
 use crate::index::{HomeKey, Seen, SeenWriter};
-use crate::repo::{Committed, RepoError, Repository, WriteTarget, WriterOptions};
+use crate::repo::{Committed, RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
 use history::History;
 use homes::FoundHome;
 use records::{home_records, new_id, snapshot_record};
@@ -182,9 +182,11 @@ fn attempt(
         report.finished = Timestamp::now();
         return Ok(Attempt::Done(Box::new(report)));
     }
+    let has_new_tags = |newest: &Snapshot| !options.tags.is_empty() && newest.record.tags != options.tags;
     let is_news = options.always
         || again.is_some()
         || history.newest().is_none()
+        || history.newest().is_some_and(has_new_tags)
         || records.iter().any(|r| history.is_news(r));
     if is_news {
         if is_too_late(repository.store().list_delay(), since_boot().saturating_sub(began)) {

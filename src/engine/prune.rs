@@ -58,7 +58,7 @@ pub fn prune(
     let doomed = doomed(repository, &again, &known, options, &mut report);
     delete(repository, &doomed, meter, &mut report)?;
     record_deleted(repository, &again, &doomed, &known, options)?;
-    clean_up(repository, &mut report)?;
+    clean_up(repository, options, &mut report)?;
     Ok(report)
 }
 
@@ -208,7 +208,15 @@ fn replaceable(repository: &Repository, world: &World, known: &HashSet<ObjectNam
 
 /// Removes what is left over otherwise: marks of snapshots that are gone, images of the index that are not the newest,
 /// temporary files of puts that were killed.
-fn clean_up(repository: &mut Repository, report: &mut PruneReport) -> Result<(), PruneError> {
+fn clean_up(
+    repository: &mut Repository,
+    options: &PruneOptions,
+    report: &mut PruneReport,
+) -> Result<(), PruneError> {
+    if options.force {
+        repository.accept_vanished()?;
+        repository.remove_unreadable_gc()?;
+    }
     report.marks_removed = repository.remove_marks_without_commits()?;
     report.images_removed = repository.remove_old_images()?;
     report.temporaries_removed = repository.store().clean_up(TEMPORARY_AGE).map_err(RepoError::from)?;

@@ -19,7 +19,7 @@ use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName};
 
 const SCHEMA: Schema =
-    Schema { version: 4, sql: &[TABLES, distrusted::TABLES, gc::TABLES, summaries::TABLES] };
+    Schema { version: 5, sql: &[TABLES, distrusted::TABLES, gc::TABLES, summaries::TABLES] };
 
 const TABLES: &str = "
     CREATE TABLE segments (

@@ -70,7 +70,7 @@ pub enum RepoError {
     MissingChunk(ChunkId),
     /// A snapshot lacks segments.
     #[error(
-        "{0} needs segments that are not in the repository; what its homes have now is read and stored again"
+        "{0} needs segments that are missing or damaged; what its homes have now is read and stored again"
     )]
     Incomplete(ObjectName),
     /// A tree or content list is not what the one that names it says.
@@ -94,7 +94,7 @@ pub enum RepoError {
     )]
     Maintained(ObjectName),
     /// A prune that ran meanwhile condemned what a new snapshot relies on.
-    #[error("{0} condemns segments that the new snapshot relies on; run it again")]
+    #[error("another prune is at work: {0} condemns segments that are relied on; run it again")]
     Condemned(ObjectName),
     /// The store.
     #[error(transparent)]
@@ -117,7 +117,7 @@ impl RepoError {
     /// Whether a commit is at fault, so that it is unknown what it needs.
     pub fn is_of_commit(&self) -> bool {
         let name = match self {
-            Self::Segment { name, .. } | Self::Damaged { name, .. } => name.as_str(),
+            Self::Segment { name, .. } | Self::Damaged { name, .. } | Self::Lost(name) => name.as_str(),
             Self::Format { name, .. } => name,
             Self::Store(StoreError::NotFound { name } | StoreError::Short { name, .. }) => name.as_str(),
             _ => return false,

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use super::inventory::{WALK_THREADS, damage};
 use super::{RepoError, Repository, Snapshot};
 use crate::codec::Hash;
-use crate::format::{GcKind, GcRecord, ObjectName, SegmentKind, SegmentWriter, ShortHash, SnapshotRecord};
+use crate::format::{
+    FormatError, GcKind, GcRecord, ObjectName, SegmentKind, SegmentWriter, ShortHash, SnapshotRecord,
+};
 use crate::index::SegmentRow;
 use crate::keys::random_bytes;
 use crate::store::Listed;
@@ -21,7 +23,7 @@ pub struct GcRecords {
     /// All segments that any record speaks of.
     segments: HashSet<ShortHash>,
     /// What lies below `gc/` and cannot be read, or is of a kind that this program does not know.
-    unreadable: Vec<RepoError>,
+    unreadable: Vec<(ObjectName, RepoError)>,
 }
 
 impl GcRecords {
@@ -75,7 +77,7 @@ impl GcRecords {
 
     /// Fails where a record could not be read: what it condemns is unknown, so nothing may be relied on.
     pub fn require_all(&mut self) -> Result<(), RepoError> {
-        self.unreadable.pop().map_or(Ok(()), Err)
+        self.unreadable.pop().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     fn insert(&mut self, name: ObjectName, record: GcRecord) {
@@ -88,6 +90,19 @@ impl GcRecord {
     fn speaks_of_any(&self, segments: &HashSet<ShortHash>) -> bool {
         self.segments.iter().any(|segment| segments.contains(segment))
     }
+}
+
+/// A record that cannot be read, with the way out.
+fn unreadable(name: ObjectName, error: RepoError) -> RepoError {
+    if matches!(
+        &error,
+        RepoError::Format { source: FormatError::Version { .. } | FormatError::Feature(_), .. }
+    ) {
+        return error;
+    }
+    let reason = "this record of garbage collection cannot be read, so nobody knows what is about to be deleted. Bring it back \
+                  from a copy; or, when no prune runs anywhere, remove it with `homekeep prune --force-prune`";
+    RepoError::Damaged { name, reason: reason.into() }
 }
 
 /// All that a snapshot needs, its own commit included.
@@ -151,7 +166,11 @@ impl Repository {
                 // A prune that ended withdrew it; what it spoke of stands in a record of what was deleted,
                 // which the next listing has.
                 Err(error) if error.is_absent() => return self.refresh_gc(),
-                Err(error) => gc.unreadable.push(damage(error)?),
+                // Who only reads may go on; who writes asks for it.
+                Err(error @ RepoError::Maintained(_)) => gc.unreadable.push((listed.name, error)),
+                Err(error) => {
+                    gc.unreadable.push((listed.name.clone(), unreadable(listed.name, damage(error)?)))
+                }
             }
         }
         for gone in kept.keys() {
@@ -192,6 +211,16 @@ impl Repository {
         self.catalog.add_gc_record(&name, &record.to_bytes())?;
         self.gc.insert(name.clone(), record);
         Ok(name)
+    }
+
+    /// Removes records that cannot be read. Whoever does this answers for no other prune being at work.
+    pub fn remove_unreadable_gc(&mut self) -> Result<(), RepoError> {
+        for (name, _) in std::mem::take(&mut self.gc.unreadable) {
+            if name.gc_kind().is_some() {
+                self.store.delete(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes a record of which everything stands in another one.

@@ -62,14 +62,27 @@ impl Repository {
         let listed = self.store.list(CommitName::PREFIX)?;
         self.forgotten = self.listed_forgotten()?;
         let gone = without(&known, |(name, _)| name, &listed, |l| &l.name);
-        for (_, hash) in &gone {
+        // A prune that ran just now wrote down what it was about to delete.
+        if gone.iter().any(|(_, hash)| !self.gc.holds(&hash.short())) {
+            self.refresh_gc()?;
+        }
+        for (name, hash) in &gone {
+            if !self.gc.holds(&hash.short()) {
+                self.catalog.add_vanished(name)?;
+            }
             self.catalog.remove_snapshot(hash)?;
         }
         report.commits_removed = gone.len();
+        self.tell_of_vanished(&listed, &mut report)?;
         let new = without(&listed, |l| &l.name, &known, |(name, _)| name);
         let new: Vec<_> =
             new.into_iter().filter_map(|l| Some((CommitName::parse(&l.name).ok()?, l))).collect();
         self.persist(new.iter().map(|(_, l)| &l.name))?;
+        // Killed between a commit and the segments that it names, the next sync looks for all of them.
+        let verified_s = self.catalog().verified_s()?;
+        if !new.is_empty() {
+            self.catalog.set_verified_s(0)?;
+        }
         let mut deps = HashSet::new();
         let total = new.len();
         for (done, (parsed, commit)) in new.into_iter().enumerate() {
@@ -78,21 +91,50 @@ impl Repository {
                     report.commits_added += 1;
                     deps.extend(record.deps);
                 }
+                // Another prune deleted it after it was listed.
+                Err(error) if error.is_absent() => {}
                 Err(error) => report.damaged.push(damage(error)?),
             }
             progress(done + 1, total);
         }
         let now_s = Timestamp::now().as_second();
-        let is_due = !(0..VERIFY_S).contains(&(now_s - self.catalog().verified_s()?));
+        let is_due = !(0..VERIFY_S).contains(&(now_s - verified_s));
         let must_verify = !gone.is_empty() || is_due || std::mem::take(&mut self.is_unverified);
         if must_verify || !deps.is_empty() {
             self.sync_segments(&deps, must_verify, &mut report, progress)?;
         }
-        if must_verify {
-            self.catalog.set_verified_s(now_s)?;
+        if must_verify || total > 0 {
+            self.catalog.set_verified_s(if must_verify { now_s } else { verified_s })?;
         }
         self.find_whole_commits()?;
         Ok(report)
+    }
+
+    /// Commits that were there once and are not, without a record that they were deleted: told at every sync, until they are
+    /// back or somebody says that it is meant ([`Repository::accept_vanished`]).
+    fn tell_of_vanished(&mut self, listed: &[Listed], report: &mut SyncReport) -> Result<(), RepoError> {
+        let vanished = self.catalog().vanished()?;
+        if vanished.is_empty() {
+            return Ok(());
+        }
+        let present: HashSet<&str> = listed.iter().map(|l| l.name.as_str()).collect();
+        for name in vanished {
+            let is_deleted = name.promised_hash().is_some_and(|hash| self.gc.holds(&hash.short()));
+            if is_deleted || present.contains(name.as_str()) {
+                self.catalog.remove_vanished(&name)?;
+            } else {
+                report.damaged.push(RepoError::Lost(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Snapshots that vanished are no longer waited for.
+    pub fn accept_vanished(&mut self) -> Result<(), RepoError> {
+        for name in self.catalog().vanished()? {
+            self.catalog.remove_vanished(&name)?;
+        }
+        Ok(())
     }
 
     /// Makes objects durable that were only seen, before anything rests on them. Once a folder.
@@ -142,7 +184,10 @@ impl Repository {
         if lost.iter().any(|s| !self.gc.holds(&s.hash.short())) {
             self.refresh_gc()?;
         }
-        for segment in lost.iter().filter(|s| !self.gc.holds(&s.hash.short())) {
+        // Of commits it is told elsewhere, again and again.
+        let is_told =
+            |name: &ObjectName| CommitName::parse(name).is_ok() && !present.contains_key(name.as_str());
+        for segment in lost.iter().filter(|s| !self.gc.holds(&s.hash.short()) && !is_told(&s.name)) {
             report.damaged.push(RepoError::Lost(segment.name.clone()));
         }
         let known: HashSet<&str> = known.iter().map(|s| s.name.as_str()).collect();

@@ -13,6 +13,7 @@ mod fuzz_corpus;
 mod hostile;
 mod killed;
 mod live_sqlite;
+mod malicious;
 mod manifest;
 mod power;
 mod protocol;

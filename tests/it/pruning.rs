@@ -12,10 +12,12 @@ use homekeep::engine::backup::Outcome;
 use homekeep::engine::prune::{MaxUnused, PruneError, PruneOptions, PruneReport, prune};
 use homekeep::engine::restore::RestoreTarget;
 use homekeep::engine::undo::{UndoOptions, Undone, undo};
-use homekeep::store::{LocalStore, MemoryStore, Store};
+use homekeep::repo::Repository;
+use homekeep::store::{Fault, FaultStore, LocalStore, MemoryStore, Store};
 
 use crate::support::{
-    Contents, Site, contents, files_read, let_times_settle, names, noise, source_of, write_old,
+    Contents, Site, contents, copy_tree, files_read, let_times_settle, names, noise, secret, source_of,
+    write_old,
 };
 
 /// A repository whose snapshots are remembered as they should be.
@@ -280,8 +282,16 @@ fn snapshots_that_vanished_without_a_word_stop_a_prune() {
     let lost = history.site.repository().snapshots().unwrap().into_iter().find(|s| s.record.id == second);
     history.site.store().delete(&lost.unwrap().name).unwrap();
     history.expected.remove(&second);
-    assert!(matches!(history.try_prune(|_| {}), Err(PruneError::Vanished(lost)) if lost.len() == 1));
+    // This machine knew the snapshot, and says so until somebody gives it up; another one learns of it from the records.
+    for _ in 0..2 {
+        assert!(matches!(history.try_prune(|_| {}), Err(PruneError::Gone(lost)) if lost.len() == 1));
+        assert_eq!(history.site.open().unwrap().sync(&mut |_, _| {}).unwrap().damaged.len(), 1);
+    }
+    let elsewhere = Site::beside(history.site.shared_store());
+    let refused = prune(&mut elsewhere.open().unwrap(), &prune_options(), &Meter::default());
+    assert!(matches!(refused, Err(PruneError::Vanished(lost)) if lost.len() == 1));
     history.try_prune(|o| o.force = true).unwrap();
+    assert!(history.site.open().unwrap().sync(&mut |_, _| {}).unwrap().damaged.is_empty());
     history.assert_whole();
 }
 
@@ -331,4 +341,87 @@ fn a_forgotten_snapshot_comes_back_until_a_prune_deleted_what_it_needs() {
     assert!(history.prune().deleted.bytes > 800_000);
     assert!(matches!(undo_it(&history, first), Undone::TooLate(_)));
     history.assert_whole();
+}
+
+#[test]
+fn what_a_damaged_snapshot_names_is_neither_moved_nor_deleted() {
+    let mut history = History::new();
+    history.write("big", noise(1, 20_000_000));
+    history.backup();
+    history.write("small", "small");
+    history.backup();
+    // The first commit has the lists of the big file's chunks; without them nobody knows which chunks these are.
+    let commit = names(history.site.store(), "snapshots/").remove(0);
+    let bytes = history.site.store().get(&commit).unwrap();
+    for is_known in [true, false] {
+        if !is_known {
+            history.site.forget_cache();
+        }
+        history.site.store().delete(&commit).unwrap();
+        for force in [false, true] {
+            let _ = history.try_prune(|o| (o.max_unused, o.force) = (MaxUnused::Bytes(0), force));
+        }
+        history.site.store().put(&commit, &bytes).unwrap();
+        history.assert_whole();
+    }
+}
+
+#[test]
+fn a_torn_commit_stops_prunes_until_it_is_given_up() {
+    let mut history = History::new();
+    history.write("a", noise(1, 50_000));
+    let first = history.backup();
+    history.write("a", noise(2, 50_000));
+    history.backup();
+    let commit = names(history.site.store(), "snapshots/").remove(0);
+    let bytes = history.site.store().get(&commit).unwrap();
+    history.site.store().delete(&commit).unwrap();
+    history.site.store().put(&commit, &bytes[..100]).unwrap();
+    history.site.forget_cache();
+    assert!(matches!(history.try_prune(|_| {}), Err(PruneError::DamagedCommit(_))));
+    history.try_prune(|o| o.force = true).unwrap();
+    history.expected.remove(&first);
+    history.prune();
+    history.assert_whole();
+}
+
+#[test]
+fn an_index_whose_update_was_killed_at_any_call_is_made_complete_by_the_next() {
+    let store = MemoryStore::new();
+    let mut history = History::on(Arc::new(store.clone()));
+    for n in 0..20 {
+        history.write(&format!("f{n}"), noise(n, 60_000));
+    }
+    let first = history.backup();
+    let other = Site::beside(history.site.shared_store());
+    other.repository();
+    for n in 1..20 {
+        history.remove(&format!("f{n}"));
+    }
+    history.backup();
+    history.write("new", "new");
+    history.backup();
+    history.forget(first);
+    let report = history.try_prune(|o| o.max_unused = MaxUnused::Bytes(0)).unwrap();
+    assert!(report.republished > 0);
+    let cache = tempfile::tempdir().unwrap();
+    copy_tree(&other.cache(), &cache.path().join("cache"));
+    for nth in 1.. {
+        fs::remove_dir_all(other.cache()).unwrap();
+        copy_tree(&cache.path().join("cache"), &other.cache());
+        let faulty = Arc::new(FaultStore::at_call(store.clone(), Fault::Freeze, nth));
+        let died = Repository::open(faulty.clone(), &secret(), &other.cache())
+            .and_then(|mut repository| repository.sync(&mut |_, _| {}));
+        assert!(died.is_err() || !faulty.fired());
+        let mut repository = other.open().unwrap();
+        let synced = repository.sync(&mut |_, _| {}).unwrap();
+        assert!(synced.damaged.is_empty(), "call {nth}: {:?}", synced.damaged);
+        let snapshots = repository.snapshots().unwrap();
+        let records: Vec<_> = snapshots.iter().map(|s| &s.record).collect();
+        let reached = repository.reach(&records, 1).unwrap();
+        assert!((0..records.len()).all(|n| reached.is_complete(n)), "call {nth}");
+        if !faulty.fired() {
+            return;
+        }
+    }
 }

@@ -14,6 +14,13 @@ pub enum PruneError {
         .0.len()
     )]
     Vanished(Vec<ShortHash>),
+    /// Snapshots that this machine knew are gone, and nobody recorded that they were deleted.
+    #[error(
+        "{} snapshots that were here are gone, and no record says that they were deleted; what only they need would go. \
+         Bring their commits back from a copy, or give them up with --force-prune",
+        .0.len()
+    )]
+    Gone(Vec<RepoError>),
     /// There would be no snapshot left.
     #[error(
         "no snapshot is left that anything is kept for, and {segments} segments would go. If that is what you want, \

@@ -87,7 +87,7 @@ impl World {
             roots,
         };
         let known: HashSet<Hash> = commits.iter().map(|commit| commit.hash).collect();
-        world.live = world.find_live(repository, &known)?;
+        world.live = world.find_live(repository, &known, options.force)?;
         report.snapshots = world.roots.iter().map(|root| root.record.id).collect::<HashSet<_>>().len();
         report.incomplete = world.incomplete().map(|root| root.record.id).collect();
         Ok(world)
@@ -117,6 +117,7 @@ impl World {
         &self,
         repository: &Repository,
         known_commits: &HashSet<Hash>,
+        gives_up: bool,
     ) -> Result<HashSet<Hash>, PruneError> {
         let roots: HashSet<Hash> = self.roots.iter().map(|root| root.hash).collect();
         let by_roots = names(self.roots.iter());
@@ -129,11 +130,15 @@ impl World {
         let is_live = |object: &&Object| {
             let short = object.hash.short();
             let is_used = self.usage.get(&object.hash).is_none_or(|usage| usage.live_chunks > 0);
+            let is_unreadable = object.is_commit && !known_commits.contains(&object.hash);
+            if gives_up && is_unreadable {
+                return false;
+            }
             roots.contains(&object.hash)
                 || by_incomplete.contains(&short)
                 || chosen.contains(&object.hash)
                 || by_roots.contains(&short) && is_used
-                || object.is_commit && !known_commits.contains(&object.hash)
+                || is_unreadable
         };
         Ok(self.objects.iter().filter(is_live).map(|object| object.hash).collect())
     }
@@ -260,13 +265,17 @@ fn synced(repository: &mut Repository, options: &PruneOptions) -> Result<Vec<Rep
     repository.persist_marks()?;
     // Whether a commit is safe is judged by records that are listed after it.
     repository.refresh_gc()?;
-    repository.require_known_gc()?;
     if options.force {
         return Ok(report.damaged);
     }
-    // One that was listed and is not there any more was deleted by another prune, or has vanished, which is asked
-    // for elsewhere.
-    let damaged = report.damaged.into_iter().filter(|error| !error.is_absent());
+    repository.require_known_gc()?;
+    let is_vanished = |error: &RepoError| matches!(error, RepoError::Lost(_)) && error.is_of_commit();
+    let (vanished, damaged): (Vec<_>, Vec<_>) = report.damaged.into_iter().partition(is_vanished);
+    if !vanished.is_empty() {
+        return Err(PruneError::Gone(vanished));
+    }
+    // One that was listed and is not there any more was deleted by another prune.
+    let damaged = damaged.into_iter().filter(|error| !error.is_absent());
     let (commits, others): (Vec<_>, Vec<_>) = damaged.partition(RepoError::is_of_commit);
     match commits.into_iter().next() {
         Some(error) => Err(PruneError::DamagedCommit(error)),

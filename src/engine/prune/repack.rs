@@ -10,6 +10,7 @@ use crate::engine::Meter;
 use crate::format::ShortHash;
 use crate::index::ListedSegment;
 use crate::repo::{RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
+use crate::store::StoreError;
 
 /// Shorter segments are worth merging when there are many.
 const SMALL: u64 = 4 << 20;
@@ -27,6 +28,10 @@ pub fn repack(
     report: &mut PruneReport,
 ) -> Result<bool, PruneError> {
     let forms = forms(repository, world)?;
+    // What a damaged snapshot needs is not known to the chunk, only to the segment: nothing may be moved away from it.
+    if !report.incomplete.is_empty() {
+        return Ok(false);
+    }
     let poor = choose(repository, world, &forms, options);
     if poor.is_empty() {
         return Ok(false);
@@ -41,7 +46,10 @@ pub fn repack(
     match move_and_publish(repository, world, &poor, &affected, options, meter, report) {
         Ok(()) => {}
         // Everything is as it was, but for objects that the next prune finds and takes away.
-        Err(error) if error.is_damage() || matches!(error, RepoError::Condemned(_)) => {
+        Err(error)
+            if error.is_damage()
+                || matches!(error, RepoError::Condemned(_) | RepoError::Store(StoreError::Full { .. })) =>
+        {
             report.repack_problem = Some(error);
         }
         Err(error) => return Err(error.into()),

@@ -12,6 +12,7 @@ use crate::index::IndexError;
 
 pub(super) const TABLES: &str = "
     CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE vanished (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE whole_commits (hash BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;";
 
@@ -26,6 +27,13 @@ impl Catalog {
             Ok((name, record))
         };
         rows.into_iter().map(parse).collect()
+    }
+
+    /// Commits that were there once, and are gone without a record that they were deleted.
+    pub fn vanished(&self) -> Result<Vec<ObjectName>, IndexError> {
+        let names = self.rows("SELECT name FROM vanished ORDER BY name", |r| r.get::<_, String>(0))?;
+        let parse = |name: String| name.parse().map_err(|_| IndexError::Damaged("a vanished commit's name"));
+        names.into_iter().map(parse).collect()
     }
 
     /// Commits that were found to have everything they need although they name more than there is.
@@ -58,6 +66,16 @@ impl CatalogWriter {
     /// Forgets a record that is gone from the store.
     pub fn remove_gc_record(&mut self, name: &ObjectName) -> Result<(), IndexError> {
         self.execute("DELETE FROM gc WHERE name = ?1", params![name.as_str()])
+    }
+
+    /// Remembers a commit that vanished.
+    pub fn add_vanished(&mut self, name: &ObjectName) -> Result<(), IndexError> {
+        self.execute("INSERT OR IGNORE INTO vanished VALUES (?1)", params![name.as_str()])
+    }
+
+    /// Forgets about one.
+    pub fn remove_vanished(&mut self, name: &ObjectName) -> Result<(), IndexError> {
+        self.execute("DELETE FROM vanished WHERE name = ?1", params![name.as_str()])
     }
 
     /// Keeps that a commit has everything it needs.
