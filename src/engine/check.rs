@@ -26,8 +26,8 @@ pub use report::{CheckReport, Finding, Intact, Loss, LostSnapshot, ReadReport, S
 pub use subset::{ParseSubsetError, Subset};
 
 use super::Meter;
-use crate::format::SnapshotRecord;
-use crate::repo::{Reached, Repository, Snapshot};
+use crate::format::{ObjectName, SnapshotRecord};
+use crate::repo::{Reached, RepoError, Repository, Snapshot};
 use weigh::Unreadable;
 
 /// What to look at.
@@ -76,7 +76,17 @@ fn sync(
     unreadable: &mut Unreadable,
     report: &mut CheckReport,
 ) -> Result<(), CheckError> {
-    for error in repository.sync_all(&mut |_, _| {})?.damaged {
+    let mut damaged = repository.sync_all(&mut |_, _| {})?.damaged;
+    // What vanished is told at every check, whoever noticed it first.
+    let is_told = |damaged: &[RepoError], name: &ObjectName| {
+        damaged.iter().any(|error| matches!(error, RepoError::Lost(lost) if lost == name))
+    };
+    for name in repository.vanished()? {
+        if !is_told(&damaged, &name) {
+            damaged.push(RepoError::Lost(name));
+        }
+    }
+    for error in damaged {
         unreadable.add(&error);
         report.add(error, false);
     }

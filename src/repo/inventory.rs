@@ -69,11 +69,12 @@ impl Repository {
         for (name, hash) in &gone {
             if !self.gc.holds(&hash.short()) {
                 self.catalog.add_vanished(name)?;
+                report.damaged.push(RepoError::Lost(name.clone()));
             }
             self.catalog.remove_snapshot(hash)?;
         }
         report.commits_removed = gone.len();
-        self.tell_of_vanished(&listed, &mut report)?;
+        self.forget_vanished_that_are_back(&listed)?;
         let new = without(&listed, |l| &l.name, &known, |(name, _)| name);
         let new: Vec<_> =
             new.into_iter().filter_map(|l| Some((CommitName::parse(&l.name).ok()?, l))).collect();
@@ -110,9 +111,14 @@ impl Repository {
         Ok(report)
     }
 
-    /// Commits that were there once and are not, without a record that they were deleted: told at every sync, until they are
-    /// back or somebody says that it is meant ([`Repository::accept_vanished`]).
-    fn tell_of_vanished(&mut self, listed: &[Listed], report: &mut SyncReport) -> Result<(), RepoError> {
+    /// Commits that were there once and are not, without a record that they were deleted, until they are back or somebody
+    /// says that it is meant ([`Repository::accept_vanished`]). As of the last [`Repository::sync`], by what this
+    /// machine knew.
+    pub fn vanished(&self) -> Result<Vec<ObjectName>, RepoError> {
+        Ok(self.catalog().vanished()?)
+    }
+
+    fn forget_vanished_that_are_back(&mut self, listed: &[Listed]) -> Result<(), RepoError> {
         let vanished = self.catalog().vanished()?;
         if vanished.is_empty() {
             return Ok(());
@@ -122,8 +128,6 @@ impl Repository {
             let is_deleted = name.promised_hash().is_some_and(|hash| self.gc.holds(&hash.short()));
             if is_deleted || present.contains(name.as_str()) {
                 self.catalog.remove_vanished(&name)?;
-            } else {
-                report.damaged.push(RepoError::Lost(name));
             }
         }
         Ok(())
@@ -184,7 +188,7 @@ impl Repository {
         if lost.iter().any(|s| !self.gc.holds(&s.hash.short())) {
             self.refresh_gc()?;
         }
-        // Of commits it is told elsewhere, again and again.
+        // Of commits it is told already.
         let is_told =
             |name: &ObjectName| CommitName::parse(name).is_ok() && !present.contains_key(name.as_str());
         for segment in lost.iter().filter(|s| !self.gc.holds(&s.hash.short()) && !is_told(&s.name)) {

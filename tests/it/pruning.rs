@@ -285,13 +285,13 @@ fn snapshots_that_vanished_without_a_word_stop_a_prune() {
     // This machine knew the snapshot, and says so until somebody gives it up; another one learns of it from the records.
     for _ in 0..2 {
         assert!(matches!(history.try_prune(|_| {}), Err(PruneError::Gone(lost)) if lost.len() == 1));
-        assert_eq!(history.site.open().unwrap().sync(&mut |_, _| {}).unwrap().damaged.len(), 1);
+        assert_eq!(history.site.open().unwrap().vanished().unwrap().len(), 1);
     }
     let elsewhere = Site::beside(history.site.shared_store());
     let refused = prune(&mut elsewhere.open().unwrap(), &prune_options(), &Meter::default());
     assert!(matches!(refused, Err(PruneError::Vanished(lost)) if lost.len() == 1));
     history.try_prune(|o| o.force = true).unwrap();
-    assert!(history.site.open().unwrap().sync(&mut |_, _| {}).unwrap().damaged.is_empty());
+    assert!(history.site.open().unwrap().vanished().unwrap().is_empty());
     history.assert_whole();
 }
 

@@ -132,7 +132,6 @@ fn what_the_program_reports_is_synced_by_then_and_what_is_referred_to_before() {
     assert_durable(&program, &backup);
     let first = program.snapshots().remove(0);
     assert_durable(&program, &["forget", &first]);
-    assert_durable(&program, &["prune", "--min-age", "0s", "--max-unused", "0%"]);
     program.assert_restores("latest", &program.homes);
     assert_durable(&program, &["key", "add", "--new-key-file", new_key.to_str().unwrap()]);
 }

@@ -1,6 +1,6 @@
 //! What ends a prune. Whatever it is, nothing that a snapshot needs is gone.
 
-use crate::format::ShortHash;
+use crate::format::{ObjectName, ShortHash};
 use crate::index::IndexError;
 use crate::repo::RepoError;
 
@@ -16,11 +16,11 @@ pub enum PruneError {
     Vanished(Vec<ShortHash>),
     /// Snapshots that this machine knew are gone, and nobody recorded that they were deleted.
     #[error(
-        "{} snapshots that were here are gone, and no record says that they were deleted; what only they need would go. \
-         Bring their commits back from a copy, or give them up with --force-prune",
-        .0.len()
+        "gone without a record that they were deleted, so that what only they need would go: {}. \
+         Bring these commits back from a copy, or give them up with --force-prune",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
-    Gone(Vec<RepoError>),
+    Gone(Vec<ObjectName>),
     /// There would be no snapshot left.
     #[error(
         "no snapshot is left that anything is kept for, and {segments} segments would go. If that is what you want, \

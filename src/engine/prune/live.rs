@@ -269,11 +269,11 @@ fn synced(repository: &mut Repository, options: &PruneOptions) -> Result<Vec<Rep
         return Ok(report.damaged);
     }
     repository.require_known_gc()?;
-    let is_vanished = |error: &RepoError| matches!(error, RepoError::Lost(_)) && error.is_of_commit();
-    let (vanished, damaged): (Vec<_>, Vec<_>) = report.damaged.into_iter().partition(is_vanished);
+    let vanished = repository.vanished()?;
     if !vanished.is_empty() {
         return Err(PruneError::Gone(vanished));
     }
+    let damaged = report.damaged;
     // One that was listed and is not there any more was deleted by another prune.
     let damaged = damaged.into_iter().filter(|error| !error.is_absent());
     let (commits, others): (Vec<_>, Vec<_>) = damaged.partition(RepoError::is_of_commit);
