@@ -1,6 +1,6 @@
 //! The catalogue, for whoever has learnt something of the store. Each call is one transaction.
 
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Catalog, SCHEMA, SegmentRow, summaries};
 use crate::codec::Hash;
@@ -43,7 +43,13 @@ impl CatalogWriter {
         if let Some(known) = self.0.segment_of(hash)? {
             return Ok(known);
         }
-        self.transact(|transaction| insert_segment(transaction, name, hash, length, header, toc))
+        self.transact(|transaction| {
+            // Within the transaction: a prune or a backup on this machine may be entering it at the same moment.
+            let sql = "SELECT segment FROM segments WHERE hash = ?1";
+            let known =
+                transaction.query_row(sql, [&hash.0[..]], |r| Ok(SegmentRow(r.get(0)?))).optional()?;
+            known.map_or_else(|| insert_segment(transaction, name, hash, length, header, toc), Ok)
+        })
     }
 
     /// Adds a snapshot whose commit segment was added: its record, as bytes and as what they say, and its
