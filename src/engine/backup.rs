@@ -103,6 +103,8 @@ pub fn backup(
         match attempt(repository, options, meter, again) {
             Ok(Attempt::Unsafe(next)) => again = Some(next),
             Ok(Attempt::Done(report)) => return Ok(*report),
+            // A prune on this machine took out of the index what the run was about to rely on.
+            Err(BackupError::Repository(RepoError::IndexChanged)) => {}
             // The index named a tree that the repository lacks: nothing it says of these homes counts.
             Err(BackupError::StaleIndex) if !has_mended => {
                 Seen::remove(repository.cache())?;

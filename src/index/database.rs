@@ -67,6 +67,13 @@ impl IndexError {
     }
 }
 
+impl IndexError {
+    /// Whether a row that was there is gone.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Sqlite { source: rusqlite::Error::QueryReturnedNoRows, .. })
+    }
+}
+
 /// How often, and how long apart, the write-ahead log is asked for.
 const WAL_ATTEMPTS: u32 = 500;
 const WAL_PAUSE: Duration = Duration::from_millis(10);

@@ -173,7 +173,10 @@ impl Repository {
         let (mut bytes_stored, mut objects) = (finished.bytes_stored, finished.objects);
         let mut deps: HashSet<ShortHash> = record.deps.drain(..).collect();
         for row in &finished.segments {
-            deps.insert(self.catalog().segment(*row)?.hash.short());
+            let segment = self.catalog().segment(*row);
+            // A prune on this machine has deleted it, and took it out of the index.
+            let is_gone = segment.as_ref().is_err_and(crate::index::IndexError::is_absent);
+            deps.insert(if is_gone { Err(RepoError::IndexChanged) } else { Ok(segment?) }?.hash.short());
         }
         let mut residual = finished.residual;
         if residual.len() > COMMIT_LEN {
