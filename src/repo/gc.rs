@@ -154,11 +154,11 @@ impl Repository {
         let mut gc = GcRecords::default();
         for listed in listed {
             let known = kept.remove(&listed.name).and_then(|bytes| GcRecord::from_bytes(&bytes).ok());
-            let read = match known {
-                Some(record) => Ok(record),
-                None => self.read_gc_record(&listed.name, listed.length),
-            };
-            match read {
+            if let Some(record) = known {
+                gc.insert(listed.name, record);
+                continue;
+            }
+            match self.read_gc_record(&listed.name, listed.length) {
                 Ok(record) => {
                     self.catalog.add_gc_record(&listed.name, &record.to_bytes())?;
                     gc.insert(listed.name, record);
