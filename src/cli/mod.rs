@@ -9,6 +9,7 @@ mod choose;
 mod command;
 pub mod config;
 mod context;
+mod effort;
 mod entry;
 mod error;
 mod exit;

@@ -4,13 +4,13 @@ mod arguments;
 mod objects;
 mod report;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use arguments::CheckArguments;
 
 use crate::cli::context::Context;
+use crate::cli::effort;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::open;
@@ -29,7 +29,7 @@ pub fn run(context: &Context, arguments: &CheckArguments) -> Result<Exit, CliErr
         read: arguments.subset(),
         restore_sample: arguments.restore_sample(),
         scratch: repository.cache().into(),
-        threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+        threads: effort::threads(None),
     };
     let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));
     let progress = Progress::start_counting(context, "checking", arguments.counted(), &meter);

@@ -4,7 +4,6 @@ mod arguments;
 mod report;
 mod source;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use super::snapshots;
 use crate::cli::busy::BusyLock;
 use crate::cli::choose::refuse_unknown_users;
 use crate::cli::context::Context;
+use crate::cli::effort;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::open;
@@ -22,8 +22,6 @@ use crate::cli::progress::Progress;
 use crate::cli::synced::Synced;
 use crate::engine::Meter;
 use crate::engine::copy::{CopyOptions, copy};
-
-const DEFAULT_LEVEL: i32 = 3;
 
 /// Copies snapshots.
 pub fn run(context: &Context, arguments: &CopyArguments) -> Result<Exit, CliError> {
@@ -51,8 +49,8 @@ fn options(context: &Context, arguments: &CopyArguments, from: &Synced) -> Resul
     Ok(CopyOptions {
         snapshots: wanted.iter().map(|snapshot| snapshot.record.id).collect(),
         users: filter.users,
-        level: arguments.compression.or(config.compression_level).unwrap_or(DEFAULT_LEVEL),
-        threads: jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(2, NonZeroUsize::get),
+        level: effort::level(arguments.compression.or(config.compression_level)),
+        threads: effort::threads(jobs),
         dry_run: arguments.dry_run,
     })
 }

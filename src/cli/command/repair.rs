@@ -4,17 +4,14 @@ mod index;
 mod segments;
 mod snapshots;
 
-use std::num::NonZeroUsize;
-
 use clap::{Args, Subcommand};
 
 use crate::cli::context::Context;
+use crate::cli::effort;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::text::{self, count};
 use crate::engine::repair::{RepairOptions, Salvaged};
-
-const DEFAULT_LEVEL: i32 = 3;
 
 /// Make the best of damage
 ///
@@ -46,13 +43,12 @@ pub fn run(context: &Context, arguments: &RepairArguments) -> Result<Exit, CliEr
 /// What is written is written like a backup.
 fn options(context: &Context, dry_run: bool) -> RepairOptions {
     let config = &context.config.backup;
-    let jobs = config.read_concurrency.or_else(|| std::thread::available_parallelism().ok());
     RepairOptions {
         snapshots: None,
         forget: false,
         dry_run,
-        level: config.compression_level.unwrap_or(DEFAULT_LEVEL),
-        threads: jobs.map_or(2, NonZeroUsize::get),
+        level: effort::level(config.compression_level),
+        threads: effort::threads(config.read_concurrency),
     }
 }
 

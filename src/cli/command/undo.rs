@@ -1,21 +1,18 @@
 //! `undo`: takes back that snapshots were forgotten.
 
-use std::num::NonZeroUsize;
-
 use clap::Args;
 use serde::Serialize;
 
 use super::snapshots::line::{self, Line};
 use crate::cli::choose;
 use crate::cli::context::Context;
+use crate::cli::effort;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::synced::Indexed;
 use crate::cli::{table, text};
 use crate::engine::undo::{UndoOptions, Undone, undo};
 use crate::index::Summary;
-
-const DEFAULT_LEVEL: i32 = 3;
 
 /// Take back that snapshots were forgotten, until a prune has deleted what they need
 ///
@@ -57,8 +54,8 @@ pub fn run(context: &Context, arguments: &UndoArguments) -> Result<Exit, CliErro
             .collect::<Result<_, CliError>>()?,
     };
     let options = UndoOptions {
-        level: context.config.backup.compression_level.unwrap_or(DEFAULT_LEVEL),
-        threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+        level: effort::level(context.config.backup.compression_level),
+        threads: effort::threads(None),
     };
     let mut is_complete = true;
     for summary in chosen {

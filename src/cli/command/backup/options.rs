@@ -1,19 +1,18 @@
 //! What a backup is told: flags, environment and configuration, merged. Knows the defaults.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::arguments::{BackupArguments, RuleArguments};
 use crate::cli::config::{BackupConfig, Caller};
 use crate::cli::context::{Context, host_name, variable};
+use crate::cli::effort;
 use crate::cli::error::CliError;
 use crate::cli::homes::{self, Named};
 use crate::cli::locate::Variables;
 use crate::engine::backup::BackupOptions;
 use crate::files::rules::{PatternFile, RuleOptions};
 
-const DEFAULT_LEVEL: i32 = 3;
 const DEFAULT_SHRINK_PERCENT: u8 = 75;
 
 /// All that was said.
@@ -39,8 +38,8 @@ pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupO
             arguments.tag.clone()
         },
         rules: rules(&arguments.rules, config)?,
-        level: arguments.compression.or(config.compression_level).unwrap_or(DEFAULT_LEVEL),
-        threads: jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(2, NonZeroUsize::get),
+        level: effort::level(arguments.compression.or(config.compression_level)),
+        threads: effort::threads(jobs),
         always: arguments.always || config.always == Some(true),
         dry_run: arguments.dry_run,
         cross_file_systems: cross_file_systems(&arguments.rules, config),

@@ -1,6 +1,5 @@
 //! What a prune is told: flags and configuration, merged. Knows the defaults.
 
-use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,9 +9,9 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::cli::ByteSize;
 use crate::cli::context::{Context, host_name};
+use crate::cli::effort;
 use crate::engine::prune::{MaxUnused, PruneOptions};
 
-const DEFAULT_LEVEL: i32 = 3;
 const DEFAULT_MAX_UNUSED: MaxUnused = MaxUnused::Percent(5.0);
 const DEFAULT_MAX_REPACK: u64 = u64::MAX;
 const DEFAULT_MIN_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -63,8 +62,8 @@ impl PruneArguments {
                 .max_repack_size
                 .or(config.max_repack_size)
                 .map_or(DEFAULT_MAX_REPACK, |size| size.0),
-            level: context.config.backup.compression_level.unwrap_or(DEFAULT_LEVEL),
-            threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+            level: effort::level(context.config.backup.compression_level),
+            threads: effort::threads(None),
             dry_run: self.dry_run,
             force: limits.force_prune,
         }

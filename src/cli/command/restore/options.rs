@@ -1,11 +1,11 @@
 //! From flags and configuration to what the engine is told. Knows no snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 
 use super::arguments::{OverwriteArgument, RestoreArguments};
 use crate::cli::config::Caller;
 use crate::cli::context::Context;
+use crate::cli::effort;
 use crate::cli::error::CliError;
 use crate::engine::restore::{RestoreOptions, RestoreTarget};
 use crate::files::owners::{OwnerMap, OwnerMatch};
@@ -29,7 +29,7 @@ pub fn options(context: &Context, arguments: &RestoreArguments) -> Result<Restor
         setuid: how.setuid.map(Into::into).unwrap_or_default(),
         devices: how.devices,
         source: String::new(),
-        threads: how.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(2, NonZeroUsize::get),
+        threads: effort::threads(how.jobs),
     })
 }
 
