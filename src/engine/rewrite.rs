@@ -9,6 +9,7 @@
 //! file that is in the base, under the same name and with the same id, is taken over from there, unread.
 
 mod base;
+mod contents;
 mod directory;
 mod error;
 mod memo;
@@ -19,6 +20,7 @@ mod worker;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use contents::rewrite_content;
 pub use error::{ContentError, RewriteError};
 pub use memo::Memo;
 pub use record::tree_of;

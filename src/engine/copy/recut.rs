@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::codec::{Chunker, RepositoryKeys};
 use crate::engine::Meter;
 use crate::engine::content_writer::{ContentWriter, StoredContent};
-use crate::engine::rewrite::{ContentError, Contents, RewriteError};
-use crate::format::{Content, Extent};
+use crate::engine::rewrite::{ContentError, Contents, rewrite_content};
+use crate::format::Content;
 use crate::repo::{Reader, RepoError, Repository, WriteSession};
 
 /// One thread's way of copying contents.
@@ -36,20 +36,8 @@ impl Contents for Recut<'_> {
         content: &Content,
         session: &mut WriteSession,
     ) -> Result<StoredContent, ContentError> {
-        let (mut stream, meter) = (self.writer.begin(session), self.meter);
-        self.reader.extents(content, &mut |reader, extent| match extent {
-            Extent::Hole { length } => stream.hole(length).map_err(ContentError::target),
-            Extent::Data { id, length } => {
-                if meter.is_interrupted() {
-                    return Err(ContentError::Fatal(RewriteError::Interrupted));
-                }
-                let stored = reader.with_data(&id, length, |bytes| stream.data(bytes));
-                stored.map_err(ContentError::source)?.map_err(ContentError::target)?;
-                Meter::add(&meter.bytes_moved, length);
-                Ok(())
-            }
-        })?;
-        stream.finish().map_err(ContentError::target)
+        let (reader, writer) = (&mut self.reader, &mut self.writer);
+        rewrite_content(reader, writer, content, session, self.meter, |stream, bytes| stream.data(bytes))
     }
 
     fn link_group(&self, group: &[u8; 16]) -> [u8; 16] {
