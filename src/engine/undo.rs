@@ -1,7 +1,8 @@
 //! Takes back that snapshots were forgotten, as long as what they need is still there.
 //!
-//! The mark goes first, then the records of garbage collection are looked at: a prune that lists the marks after
-//! that keeps what the snapshot needs, and what an earlier one condemned is in a record by then. What
+//! The mark goes first, then the records of garbage collection are read, and then everything is listed: a prune that
+//! lists the marks after the first keeps what the snapshot needs; what an earlier one condemned is in a record
+//! by then; and if that record is withdrawn before it is read, what it spoke of is gone and in no listing. What
 //! is condemned and still there is stored again, for a condemned segment never comes back into use.
 
 use crate::codec::SnapshotId;
@@ -32,8 +33,12 @@ pub enum Undone {
 pub fn undo(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) -> Result<Undone, RepoError> {
     repository.sync(&mut |_, _| {})?;
     repository.require_known_gc()?;
+    if !repository.commits()?.iter().any(|commit| commit.record.id == id) {
+        return Err(RepoError::NoSuchSnapshot(id));
+    }
     repository.remove_marks(id)?;
-    repository.refresh_gc()?;
+    repository.sync_all(&mut |_, _| {})?;
+    repository.require_known_gc()?;
     match revive(repository, id, options) {
         Ok(undone) => Ok(undone),
         Err(error) => {
@@ -45,7 +50,7 @@ pub fn undo(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) 
 
 /// Whether what is needed is gone, or goes while it is read.
 fn is_loss(error: &RepoError) -> bool {
-    error.is_damage() || matches!(error, RepoError::Condemned(_))
+    error.is_damage() || matches!(error, RepoError::Condemned(_) | RepoError::NoSuchSnapshot(_))
 }
 
 fn revive(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) -> Result<Undone, RepoError> {

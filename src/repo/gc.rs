@@ -256,6 +256,10 @@ impl Repository {
         if self.gc.pass(&commit.hash, &commit.record) {
             return Ok(true);
         }
+        // All it needs may lie elsewhere, but the commit itself lies nowhere else.
+        if self.gc.holds(&commit.hash.short()) {
+            return Ok(false);
+        }
         let named = needed(&commit.hash, &commit.record.deps);
         Ok(self.sound_deps(commit)?.is_some_and(|deps| deps.iter().all(|dep| named.contains(dep))))
     }

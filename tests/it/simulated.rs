@@ -121,6 +121,38 @@ fn a_repack_whose_segment_is_taken_away_costs_nothing() {
     }
 }
 
+/// A prune has listed the marks and is about to delete the commit of a snapshot of which every chunk lies in other
+/// segments too, when the forgetting is undone. That the chunks are safe does not make the commit safe.
+#[test]
+fn an_undo_does_not_rely_on_a_commit_that_is_condemned() {
+    let stage = Stage::new();
+    let scratch = tempfile::tempdir_in(stage.folder.path()).unwrap();
+    let machine = scratch.path().join("machine");
+    let mut world = World::new(&scratch.path().join("world"));
+    let backup = Task::Backup { home: 1, source: 0 };
+    let [_, id] = [0, 1].map(|_| {
+        let done = perform(&mut world.open(&machine), backup, &stage.homes).unwrap();
+        world.note(backup, Some(done));
+        let Done::Saved(id) = done else { panic!("{done:?}") };
+        id
+    });
+    let forgotten = perform(&mut world.open(&machine), Task::Forget(id), &stage.homes).unwrap();
+    world.note(Task::Forget(id), Some(forgotten));
+
+    let (inner, homes, other) = (world.store.clone(), stage.homes.clone(), scratch.path().join("other"));
+    let undo_first = move || {
+        let mut repository = Repository::open(Arc::new(inner), &secret(), &other).unwrap();
+        let undone = perform(&mut repository, Task::Undo(id), &homes).unwrap();
+        assert!(matches!(undone, Done::Back), "{undone:?}");
+    };
+    let store = Arc::new(BetweenStore::new(world.store.clone(), "snapshots/", undo_first));
+    let mut repository = Repository::open(store.clone(), &secret(), &machine).unwrap();
+    perform(&mut repository, Task::Prune { repacks: false }, &stage.homes).unwrap();
+    assert!(store.has_happened(), "nothing was deleted");
+    world.note(Task::Undo(id), Some(Done::Back));
+    world.assert_whole(&scratch.path().join("fresh"), &stage.homes);
+}
+
 fn number(variable: &str) -> Option<u64> {
     Some(std::env::var(variable).ok()?.parse().expect("a number"))
 }

@@ -1,4 +1,4 @@
-//! A store in which something happens just before the first put below a prefix.
+//! A store in which something happens just before the first put or delete below a prefix.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -21,6 +21,13 @@ impl BetweenStore {
         Self { inner, prefix, happening: Mutex::new(Some(Box::new(happening))) }
     }
 
+    fn let_happen(&self, name: &ObjectName) {
+        if name.as_str().starts_with(self.prefix) {
+            let happening = self.happening.lock().unwrap().take();
+            happening.into_iter().for_each(|happening| happening());
+        }
+    }
+
     pub fn has_happened(&self) -> bool {
         self.happening.lock().unwrap().is_none()
     }
@@ -35,10 +42,7 @@ impl fmt::Debug for BetweenStore {
 #[deny(clippy::missing_trait_methods)]
 impl Store for BetweenStore {
     fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
-        if name.as_str().starts_with(self.prefix) {
-            let happening = self.happening.lock().unwrap().take();
-            happening.into_iter().for_each(|happening| happening());
-        }
+        self.let_happen(name);
         self.inner.put(name, bytes)
     }
 
@@ -63,6 +67,7 @@ impl Store for BetweenStore {
     }
 
     fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.let_happen(name);
         self.inner.delete(name)
     }
 
