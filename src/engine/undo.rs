@@ -34,7 +34,7 @@ pub fn undo(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) 
     repository.sync(&mut |_, _| {})?;
     repository.require_known_gc()?;
     if !repository.commits()?.iter().any(|commit| commit.record.id == id) {
-        return Err(RepoError::NoSuchSnapshot(id));
+        return Ok(Undone::TooLate(RepoError::NoSuchSnapshot(id)));
     }
     repository.remove_marks(id)?;
     repository.sync_all(&mut |_, _| {})?;
@@ -50,7 +50,7 @@ pub fn undo(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) 
 
 /// Whether what is needed is gone, or goes while it is read.
 fn is_loss(error: &RepoError) -> bool {
-    error.is_damage() || matches!(error, RepoError::Condemned(_) | RepoError::NoSuchSnapshot(_))
+    error.is_damage() || matches!(error, RepoError::Condemned(_))
 }
 
 fn revive(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) -> Result<Undone, RepoError> {
