@@ -1,7 +1,7 @@
 //! homekeep: frequent, cheap, encrypted snapshots of every home directory on a machine.
 //!
 //! The folders are layers, and imports point down only:
-//! `cli → engine → repo → index, files → keys, store → format → codec`.
+//! `cli → engine → repo → index, files, vault → keys, store → format → codec`.
 //! docs/design.md explains them to someone new; docs/format.md has the bytes.
 
 pub mod cli;
@@ -13,3 +13,4 @@ pub mod index;
 pub mod keys;
 pub mod repo;
 pub mod store;
+pub mod vault;

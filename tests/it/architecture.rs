@@ -13,8 +13,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("index", &["codec", "format"]),
     ("files", &["format"]),
     ("repo", &["codec", "format", "store", "keys", "index"]),
-    ("engine", &["codec", "format", "store", "keys", "index", "files", "repo"]),
-    ("cli", &["codec", "format", "store", "keys", "index", "files", "repo", "engine"]),
+    ("vault", &["codec", "keys"]),
+    ("engine", &["codec", "format", "store", "keys", "index", "files", "repo", "vault"]),
+    ("cli", &["codec", "format", "store", "keys", "index", "files", "repo", "vault", "engine"]),
 ];
 
 /// Crates that one layer owns.

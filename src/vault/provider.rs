@@ -1,0 +1,124 @@
+//! What keeps the documents: the interface, and how it can fail. A provider sees names of users and bytes; what
+//! the bytes hold is sealed before.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// Keeps one document per user. All methods may be called from several threads at once.
+///
+/// Names of users are UTF-8 without control characters, 1 to 255 bytes long, and two that differ are two
+/// users, whatever the provider's own names can tell apart.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Everyone of whom there is a document.
+    fn list(&self) -> Result<Listing, ProviderError>;
+
+    /// A user's document as it is now; none if there is none.
+    fn get(&self, user: &str) -> Result<Option<Vec<u8>>, ProviderError>;
+
+    /// Puts a user's document in place of the one before, durably. Interrupted, either of the two stays whole.
+    fn put(&self, user: &str, document: &[u8]) -> Result<Written, ProviderError>;
+
+    /// Removes a user's document. That there is none is no error.
+    fn delete(&self, user: &str) -> Result<(), ProviderError>;
+
+    /// How many bytes a document may have.
+    fn max_len(&self) -> usize;
+
+    /// What keeps them, in a person's words: `the Databricks scope "homekeep" at https://…`. Never a token or password.
+    fn location(&self) -> String;
+}
+
+/// Everyone of whom there is a document, with its stamp.
+pub type Listing = BTreeMap<String, Stamp>;
+
+/// Tells that a document is another than before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// Equal only while the document is the same. Empty where the provider cannot tell.
+    pub tag: String,
+    /// When it was put, in milliseconds since 1970 by the provider's clock, where that is known.
+    pub time_ms: Option<i64>,
+}
+
+/// What is known of a document that was put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// The stamp that it has as long as nobody else writes.
+    As(Stamp),
+    /// By the provider's clock it was put within these milliseconds since 1970.
+    Within(RangeInclusive<i64>),
+    /// Nothing.
+    Unknown,
+}
+
+impl Written {
+    /// Whether a stamp that was listed later is that of this very document; where that is not known, no.
+    pub fn is(&self, stamp: &Stamp) -> bool {
+        match self {
+            Self::As(own) => own == stamp && !stamp.tag.is_empty(),
+            Self::Within(range) => stamp.time_ms.is_some_and(|time| range.contains(&time)),
+            Self::Unknown => false,
+        }
+    }
+}
+
+/// Why a provider did not do what it was asked for. No variant ever has a token, a password or a document's bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// It did not answer, or not in time, after all retries.
+    #[error("{location} does not answer: {reason}. Nothing was changed there; try again later")]
+    Unavailable {
+        /// What was asked.
+        location: String,
+        /// What happened last.
+        reason: String,
+    },
+    /// Who asked may not.
+    #[error("{location} denies this: {reason}")]
+    Denied {
+        /// What was asked.
+        location: String,
+        /// Its words, and what would have to be allowed.
+        reason: String,
+    },
+    /// It can be read only.
+    #[error("{location} cannot be written to: {reason}")]
+    ReadOnly {
+        /// What was asked.
+        location: String,
+        /// Why, and what to use instead.
+        reason: String,
+    },
+    /// There is no room for one more user.
+    #[error("{location} has no room left: {reason}")]
+    Full {
+        /// What was asked.
+        location: String,
+        /// Which limit, and what to do.
+        reason: String,
+    },
+    /// The document has more bytes than it takes.
+    #[error("the secrets of {user} take {bytes} bytes, and {location} keeps at most {limit}")]
+    TooLarge {
+        /// Whose.
+        user: String,
+        /// Of the document.
+        bytes: usize,
+        /// What a document may have.
+        limit: usize,
+        /// What was asked.
+        location: String,
+    },
+    /// What is configured cannot work.
+    #[error("{0}")]
+    Configuration(String),
+    /// It answered what no provider of its kind answers.
+    #[error("{location} gave an answer that makes no sense: {reason}")]
+    Protocol {
+        /// What was asked.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
