@@ -30,4 +30,6 @@ mod stale;
 mod support;
 mod syscalls;
 mod trees;
+mod vault_command;
+mod vault_providers;
 mod vectors;
