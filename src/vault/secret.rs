@@ -66,9 +66,9 @@ pub enum UnsealError {
     /// It is not what was sealed for this place with this secret.
     #[error("it is damaged, or was sealed for something else")]
     Damaged,
-    /// It opens, and holds something else than its version says.
-    #[error("it holds something else than its version says")]
-    OtherContent,
+    /// It opens, and is longer or shorter than the document says.
+    #[error("it is longer or shorter than the document says")]
+    OtherLength,
 }
 
 impl VaultSecret {

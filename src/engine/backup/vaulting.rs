@@ -15,7 +15,9 @@ use super::scan::{Home, lock};
 use crate::engine::ProblemKind;
 use crate::engine::chain::chain;
 use crate::index::{HomeKey, IndexError, Seen, SeenSecrets, SeenWriter};
-use crate::vault::{Found, Listing, Stamp, Updated, Vault, VaultError, Version, Written, item_of_path};
+use crate::vault::{
+    Found, Listing, Stamp, Updated, Vault, VaultError, Version, Written, item_of_path, path_of_item,
+};
 
 /// Documents that are written at the same time: a provider may take a while to answer.
 const WORKERS: usize = 4;
@@ -37,7 +39,7 @@ impl HomeSecrets {
     fn new(remembered: &BTreeMap<String, Option<u64>>, must_read: bool) -> Self {
         let mut by_directory: HashMap<Vec<u8>, Vec<(String, Version)>> = HashMap::new();
         for (item, version) in remembered {
-            let path = crate::vault::path_of_item(item);
+            let path = path_of_item(item);
             let directory = path.iter().rposition(|byte| *byte == b'/').map_or(&[][..], |at| &path[..at]);
             let items = by_directory.entry(directory.to_vec()).or_default();
             items.extend(version.map(|version| (item.clone(), Version(version))));
@@ -158,8 +160,9 @@ impl VaultRun {
             && items.values().all(Option::is_some);
         // Without secrets there need not be a document.
         let is_known = is_same || (items.is_empty() && row.place == self.place());
-        // A vault that cannot be asked now is no reason to read anything twice.
-        Ok(HomeSecrets::new(&items, !is_known && self.listing.is_some()))
+        // A vault that cannot be asked now is no reason to read again what it had.
+        let is_pending = items.values().any(Option::is_none);
+        Ok(HomeSecrets::new(&items, !is_known && (self.listing.is_some() || is_pending)))
     }
 
     /// The version that a content is.
@@ -212,11 +215,12 @@ impl VaultRun {
         }
         let Some(stamp) = stamp else {
             for item in secrets.found.keys() {
-                home.problem(
-                    crate::vault::path_of_item(item),
-                    ProblemKind::Vault("the vault does not answer".into()),
-                );
+                let kind = ProblemKind::Vault("the vault cannot be read".into());
+                home.problem(path_of_item(item), kind);
             }
+            // To be read, and put, by the next run.
+            let items = secrets.found.keys().map(|item| (item.clone(), None)).collect();
+            lock(&self.done).push((home.rows, user, Done { items, stamp: None, written: None }));
             return;
         };
         let is_absent = stamp.is_none();
@@ -229,7 +233,7 @@ impl VaultRun {
                     .iter()
                     .map(|item| (item, "the vault lost it; the next backup puts it there again".to_string()));
                 for (item, why) in lost.chain(unread) {
-                    home.problem(crate::vault::path_of_item(item), ProblemKind::Vault(why));
+                    home.problem(path_of_item(item), ProblemKind::Vault(why));
                     done.items.insert(item.clone(), None);
                 }
                 done.written = written;
@@ -237,7 +241,7 @@ impl VaultRun {
             Err(error) => {
                 let why = chain(&error);
                 for item in secrets.found.keys() {
-                    home.problem(crate::vault::path_of_item(item), ProblemKind::Vault(why.clone()));
+                    home.problem(path_of_item(item), ProblemKind::Vault(why.clone()));
                 }
                 done.items.values_mut().for_each(|version| *version = None);
             }

@@ -17,7 +17,7 @@ pub fn options(context: &Context, arguments: &RestoreArguments) -> Result<Restor
     let is_numeric = how.numeric_ids || config.numeric_ids == Some(true);
     Ok(RestoreOptions {
         vault: None,
-        secrets: crate::engine::restore::SecretsWanted::default(),
+        secrets: how.secrets(),
         target: RestoreTarget::InPlace,
         overwrite: overwrite.unwrap_or(OverwriteArgument::UnlessModified).into(),
         delete: how.delete,

@@ -83,7 +83,7 @@ impl Walker<'_> {
             looks_secret(&start[..read])
         };
         let is_small = (1..=MAX_LOOKED_INTO).contains(&file.stat.size);
-        if !is_turned_off && !(is_small && is_key()) {
+        if !(is_turned_off || is_small && is_key()) {
             return false;
         }
         if !is_turned_off && self.scan.vault.is_some() && self.scan.secrets.by_content() {
