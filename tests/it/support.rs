@@ -279,7 +279,7 @@ pub fn secret() -> Secret {
     Secret::KeyFile(Zeroizing::new([7; 32]))
 }
 
-fn restore_options(target: RestoreTarget) -> RestoreOptions {
+pub fn restore_options(target: RestoreTarget) -> RestoreOptions {
     RestoreOptions {
         target,
         overwrite: Overwrite::default(),
