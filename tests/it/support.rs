@@ -281,7 +281,7 @@ pub fn secret() -> Secret {
     Secret::KeyFile(Zeroizing::new([7; 32]))
 }
 
-fn restore_options(target: RestoreTarget) -> RestoreOptions {
+pub fn restore_options(target: RestoreTarget) -> RestoreOptions {
     RestoreOptions {
         vault: None,
         secrets: homekeep::engine::restore::SecretsWanted::default(),

@@ -8,6 +8,7 @@ mod report;
 use std::sync::Arc;
 
 pub use arguments::{BackupArguments, level};
+pub use options::own_source;
 
 use crate::cli::busy::BusyLock;
 use crate::cli::context::Context;

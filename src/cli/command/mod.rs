@@ -74,6 +74,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it is to end well whatever happens.
+    pub fn is_best_effort(&self) -> bool {
+        matches!(self, Self::Restore(arguments) if arguments.best_effort)
+    }
+
     /// Does it.
     pub fn run(self, context: &Context) -> Result<Exit, CliError> {
         match self {

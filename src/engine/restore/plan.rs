@@ -90,6 +90,9 @@ enum Step {
     Page(usize, Option<Place>, ChunkId),
 }
 
+/// An owner with their numbers here, unless owners do not come back, and whether root stands in for them.
+type KnownOwner = (Arc<crate::format::Owner>, Option<(Ids, bool)>);
+
 /// The walk through one tree.
 pub struct Planner<'a> {
     pub source: &'a RestoreSource,
@@ -102,7 +105,7 @@ pub struct Planner<'a> {
     /// Owners that do not exist here.
     pub owner_notes: BTreeSet<String>,
     groups: HashSet<[u8; 16]>,
-    owners: HashMap<usize, (Arc<crate::format::Owner>, Option<Ids>)>,
+    owners: HashMap<usize, KnownOwner>,
     home: Ids,
     secrets: Secrets<'a>,
     places: OpenPlaces,
@@ -553,7 +556,7 @@ impl<'a> Planner<'a> {
                 let resolved =
                     resolve(&entry.owner, &options.owner_map, self.context.owners, options.owner_match);
                 self.owner_notes.extend(resolved.notes.iter().map(ToString::to_string));
-                resolved.ids
+                (resolved.ids, resolved.is_substitute)
             });
             if self.owners.len() > 4096 {
                 self.owners.clear();
@@ -562,7 +565,8 @@ impl<'a> Planner<'a> {
             self.owners.insert(key, (Arc::clone(&entry.owner), ids));
             ids
         });
-        EntryMeta::new(entry, ids, self.home, options.setuid)
+        let (owner, is_substitute) = (ids.map(|(ids, _)| ids), ids.is_some_and(|(_, is)| is));
+        EntryMeta::new(entry, owner, self.home, options.setuid).without_rights_if(is_substitute)
     }
 
     /// Opens a planned directory; no link is followed on the way.

@@ -60,6 +60,11 @@ pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupO
     })
 }
 
+/// The source of this machine's backups, as far as flags do not name another.
+pub fn own_source(context: &Context) -> String {
+    source(&BackupArguments::default(), &context.config.backup, &variable)
+}
+
 /// The cluster's name outlives the hosts that bear it.
 fn source(arguments: &BackupArguments, config: &BackupConfig, variables: Variables<'_>) -> String {
     let text = |name: &str| variables(name).map(|value: OsString| value.to_string_lossy().into_owned());
