@@ -30,6 +30,7 @@ mod state;
 mod synced;
 mod table;
 mod text;
+pub mod vault;
 
 pub use size::{ByteSize, ParseSizeError};
 

@@ -17,6 +17,7 @@ mod plan;
 mod prime;
 mod report;
 mod root;
+mod secrets;
 mod staging;
 mod verify;
 mod whose;
@@ -25,11 +26,12 @@ mod words;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use decide::Overwrite;
 pub use error::RestoreError;
 pub use report::{Action, Change, RestoreReport};
+pub use secrets::SecretsWanted;
 
 use super::{Meter, Problem, ProblemKind};
 use crate::codec::Hash;
@@ -39,6 +41,7 @@ use crate::files::place::{IfMissing, Place};
 use crate::format::Entry;
 use crate::index::Seen;
 use crate::repo::{Readers, Repository};
+use crate::vault::Vault;
 
 /// One tree to bring back.
 #[derive(Debug, Clone)]
@@ -107,6 +110,10 @@ pub struct RestoreOptions {
     pub setuid: SetuidPolicy,
     /// Bring back device files.
     pub devices: bool,
+    /// Where the content of secret files is.
+    pub vault: Option<Arc<Vault>>,
+    /// Whether secrets come back, and whether anything else does.
+    pub secrets: SecretsWanted,
     /// The logical machine, for the local index.
     pub source: String,
     /// Threads that write.

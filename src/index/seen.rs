@@ -13,7 +13,7 @@ use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Hash};
 
 const SCHEMA: Schema = Schema {
-    version: 2,
+    version: 3,
     sql: &["
         CREATE TABLE homes (
             home INTEGER PRIMARY KEY, source TEXT NOT NULL, user BLOB NOT NULL, base BLOB NOT NULL,
@@ -27,7 +27,10 @@ const SCHEMA: Schema = Schema {
         CREATE TABLE listings (
             home INTEGER NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL, entries BLOB NOT NULL,
             PRIMARY KEY (home, device, inode)
-        ) WITHOUT ROWID;"],
+        ) WITHOUT ROWID;
+        CREATE TABLE secrets (
+            home INTEGER PRIMARY KEY, place TEXT NOT NULL, stamp TEXT NOT NULL, items BLOB NOT NULL
+        );"],
 };
 
 /// A home in this database.
@@ -58,6 +61,17 @@ pub struct SeenRow {
     pub seen: SeenDirectory,
     /// Its entries with their signatures, in an encoding of the caller's.
     pub entries: Vec<u8>,
+}
+
+/// What a home had of secrets; no secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenSecrets {
+    /// Names the vault that has them.
+    pub place: String,
+    /// Of the user's document as it was then; empty if that is not known.
+    pub stamp: String,
+    /// Names and versions, in an encoding of the caller's.
+    pub items: Vec<u8>,
 }
 
 /// The table of what was seen.
@@ -137,6 +151,16 @@ impl Seen {
         query().map_err(|e| self.0.error(e))
     }
 
+    /// What a home had of secrets.
+    pub fn secrets(&self, source: &str, user: &[u8]) -> Result<Option<SeenSecrets>, IndexError> {
+        let sql =
+            "SELECT place, stamp, items FROM secrets JOIN homes USING (home) WHERE source = ?1 AND user = ?2";
+        let row = self.0.connection.query_row(sql, params![source, user], |r| {
+            Ok(SeenSecrets { place: r.get(0)?, stamp: r.get(1)?, items: r.get(2)? })
+        });
+        row.optional().map_err(|e| self.0.error(e))
+    }
+
     /// Begins to replace what was seen. Readers see the old state until [`SeenWriter::commit`].
     pub fn writer(&self) -> Result<SeenWriter, IndexError> {
         let database = self.0.writer()?;
@@ -176,6 +200,14 @@ impl SeenWriter {
             connection.execute("UPDATE homes SET base = ?2 WHERE home = ?1", params![home.0, base.as_bytes()])
         };
         finish().map(drop).map_err(|e| self.0.error(e))
+    }
+
+    /// Notes what a home has of secrets.
+    pub fn put_secrets(&mut self, home: HomeKey, row: &SeenSecrets) -> Result<(), IndexError> {
+        let SeenSecrets { place, stamp, items } = row;
+        let sql = "INSERT OR REPLACE INTO secrets (home, place, stamp, items) VALUES (?1, ?2, ?3, ?4)";
+        let put = self.0.connection.execute(sql, params![home.0, place, stamp, items]);
+        put.map(drop).map_err(|e| self.0.error(e))
     }
 
     /// Makes the new state the state.

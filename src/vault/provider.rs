@@ -25,8 +25,31 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// How many bytes a document may have.
     fn max_len(&self) -> usize;
 
+    /// Documents that two machines put for one new user at the same moment, and that stand beside the one which
+    /// [`Provider::get`] returns and are older. To be merged into what is put next: the put after this call removes
+    /// those that it returned, if nobody has written to them since. None where the provider cannot come to have any.
+    fn older_copies(&self, _user: &str) -> Result<Vec<Vec<u8>>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    /// Who may read or write what is kept, where the provider itself knows of grants; empty where it does not.
+    fn grants(&self) -> Result<Vec<Grant>, ProviderError> {
+        Ok(Vec::new())
+    }
+
     /// What keeps them, in a person's words: `the Databricks scope "homekeep" at https://…`. Never a token or password.
     fn location(&self) -> String;
+}
+
+/// What the provider lets somebody do with all documents in one of its places.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// Which of its places, such as a scope's name.
+    pub place: String,
+    /// Who: a user, a service principal or a group.
+    pub principal: String,
+    /// What, in the provider's word: `READ`, `WRITE` or `MANAGE`.
+    pub permission: String,
 }
 
 /// Everyone of whom there is a document, with its stamp.
@@ -56,7 +79,7 @@ impl Written {
     /// Whether a stamp that was listed later is that of this very document; where that is not known, no.
     pub fn is(&self, stamp: &Stamp) -> bool {
         match self {
-            Self::As(own) => own == stamp && !stamp.tag.is_empty(),
+            Self::As(own) => own.tag == stamp.tag && !stamp.tag.is_empty(),
             Self::Within(range) => stamp.time_ms.is_some_and(|time| range.contains(&time)),
             Self::Unknown => false,
         }
@@ -67,7 +90,7 @@ impl Written {
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// It did not answer, or not in time, after all retries.
-    #[error("{location} does not answer: {reason}. Nothing was changed there; try again later")]
+    #[error("{location} does not answer: {reason}. Try again later")]
     Unavailable {
         /// What was asked.
         location: String,

@@ -31,4 +31,7 @@ mod stale;
 mod support;
 mod syscalls;
 mod trees;
+mod vault;
+mod vault_command;
+mod vault_providers;
 mod vectors;

@@ -17,6 +17,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::synced::Synced;
+use crate::cli::vault;
 use crate::engine::Meter;
 use crate::engine::restore::{RestoreOptions, RestoreReport, restore};
 use crate::repo::Repository;
@@ -38,7 +39,8 @@ fn run_some(context: &Context, arguments: &RestoreArguments) -> Result<Exit, Cli
     refuse_repository(context, arguments)?;
     let synced = Synced::open(context)?;
     let sources = Sources::find(&synced, arguments, &arguments.filter.filter())?;
-    let options = RestoreOptions { target: sources.target(arguments), ..options };
+    let vault = vault::open(context, &synced.repository)?;
+    let options = RestoreOptions { target: sources.target(arguments), vault, ..options };
     sources.tell(&context.output, &options);
     sources.tell_of_owners(context, &options);
     let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));

@@ -365,6 +365,11 @@ impl<'p> Writer<'p> {
         // A run that is killed leaves a temporary name, never half a file under its own: the next run
         // could take that for newer work.
         let file = place.create_file(&job.entry.name, Placement::Replace)?;
+        if let Some(secret) = &job.secret {
+            file.write_at(secret, 0)?;
+            Meter::add(&self.meter.bytes, secret.len() as u64);
+            return Ok(file.finish(meta)?);
+        }
         let (mut at, mut ends_in_hole) = (0, false);
         let meter = self.meter;
         self.reader.extents(content, &mut |reader, extent| {

@@ -38,6 +38,8 @@ pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupO
             arguments.tag.clone()
         },
         rules: rules(&arguments.rules, config)?,
+        secrets: context.config.vault.secrets(),
+        vault: None,
         level: effort::level(arguments.compression.or(config.compression_level)),
         threads: effort::threads(jobs),
         always: arguments.always || config.always == Some(true),

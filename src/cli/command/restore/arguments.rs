@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use crate::cli::choose::FilterArguments;
 use crate::cli::command::Age;
 use crate::cli::config::Overwrite as Configured;
-use crate::engine::restore::Overwrite;
+use crate::engine::restore::{Overwrite, SecretsWanted};
 use crate::files::metadata::SetuidPolicy;
 
 /// Bring homes, directories or files back
@@ -111,6 +111,12 @@ pub struct HowArguments {
     /// Bring device files back
     #[arg(long)]
     pub devices: bool,
+    /// Leave out what is in the vault: keys, tokens, passwords
+    #[arg(long, conflicts_with = "only_secrets")]
+    pub without_secrets: bool,
+    /// Bring back what is in the vault, and nothing else
+    #[arg(long, conflicts_with = "delete")]
+    pub only_secrets: bool,
     /// Threads that write [default: one for each processor]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
@@ -138,6 +144,17 @@ pub enum SetuidArgument {
     Own,
     /// All of them: whoever can write snapshots is trusted like root
     Always,
+}
+
+impl HowArguments {
+    /// Whether secrets come back, and whether anything else does.
+    pub fn secrets(&self) -> SecretsWanted {
+        match (self.without_secrets, self.only_secrets) {
+            (true, _) => SecretsWanted::Without,
+            (_, true) => SecretsWanted::Only,
+            _ => SecretsWanted::With,
+        }
+    }
 }
 
 impl From<OverwriteArgument> for Overwrite {

@@ -21,6 +21,7 @@ use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::synced::Synced;
 use crate::cli::text;
+use crate::cli::vault;
 use crate::engine::Meter;
 use crate::engine::restore::everyone::{Happening, MissingUsers, Tell, restore_everyone};
 use crate::engine::restore::{Change, RestoreError, RestoreOptions};
@@ -41,7 +42,9 @@ pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliE
     let filter = filter(context, arguments, &synced.snapshots)?;
     let sources = Sources::find(&synced, arguments, &filter)?;
     let (source, trees) = sources.by_machine().into_iter().next().unwrap_or_default();
-    let options = RestoreOptions { target: sources.target(arguments), source: source.to_owned(), ..options };
+    let vault = vault::open(context, &synced.repository)?;
+    let (target, source_name) = (sources.target(arguments), source.to_owned());
+    let options = RestoreOptions { target, source: source_name, vault, ..options };
     sources.tell(&context.output, &options);
     sources.tell_of_owners(context, &options);
     let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
+use super::secrets::SecretNames;
 use super::{Home, Recent, lock};
 use crate::codec::ChunkId;
-use crate::files::rules::{Rules, Scope};
+use crate::files::rules::{Rules, Scope, SecretRules, SecretScope};
 use crate::files::walk::{self, Listed, Stat};
 use crate::format::Xattr;
 use crate::index::SeenDirectory;
@@ -32,6 +33,8 @@ pub struct Directory {
     pub stat: Stat,
     /// The rules in it, without its own ignore file.
     pub scope: Scope,
+    /// What is a secret in it.
+    pub secret_scope: SecretScope,
     /// Its tree in the last snapshot, when there is nothing better.
     pub previous: Option<ChunkId>,
     /// Its handle while it is kept open.
@@ -47,6 +50,8 @@ pub struct Directory {
 pub struct Visit {
     /// Entries to save, in order of names; dropped when nothing changed among them.
     pub entries: Vec<Listed>,
+    /// Which of them are secrets.
+    pub secrets: SecretNames,
     /// What was seen last time.
     pub seen: Option<SeenDirectory>,
     /// Of the entries.
@@ -84,8 +89,9 @@ pub struct Outcome {
 
 impl Directory {
     /// A home's own directory.
-    pub fn root(home: Arc<Home>, handle: OwnedFd, rules: &Rules) -> Arc<Self> {
+    pub fn root(home: Arc<Home>, handle: OwnedFd, rules: &Rules, secrets: &SecretRules) -> Arc<Self> {
         let (stat, scope, previous) = (home.stat, rules.home(&home.path), home.previous);
+        let secret_scope = secrets.home(&home.path);
         OPEN_HANDLES.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             home,
@@ -93,6 +99,7 @@ impl Directory {
             name: Box::default(),
             stat,
             scope,
+            secret_scope,
             previous,
             handle: Mutex::new(Some(Arc::new(handle))),
             pending: AtomicUsize::new(0),
@@ -114,6 +121,7 @@ impl Directory {
             name: listed.name.clone(),
             stat: listed.stat,
             scope: scope.enter(OsStr::from_bytes(&listed.name)),
+            secret_scope: self.secret_scope.enter(OsStr::from_bytes(&listed.name)),
             previous,
             handle: Mutex::new(None),
             pending: AtomicUsize::new(0),

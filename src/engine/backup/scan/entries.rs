@@ -37,6 +37,7 @@ impl Walker<'_> {
         let names = |name: &OsStr| find(&entries, name.as_bytes()).is_some();
         let mut listing = ListingSaver::new(entries.len(), visit.digest);
         let mut copied = HashSet::new();
+        let secrets = mem::take(&mut visit.secrets);
         let mut children = mem::take(&mut visit.children).into_iter().peekable();
         for listed in &entries {
             let known = self.take(&mut prior, &listed.name)?;
@@ -53,12 +54,16 @@ impl Walker<'_> {
             if self.belongs_to_database(listed, &copied) {
                 continue;
             }
+            // A secret's bytes are needed as soon as anything changed beside it: the vault may lack them.
+            let is_secret = secrets.has(&listed.name)
+                || known.as_ref().is_some_and(|(_, entry)| entry.attributes.vault.is_some());
+            let known = known.filter(|_| !is_secret);
             if let Some((signature, entry)) = self.known_entry(&directory.home, listed, known, handle, &names)
             {
                 listing.push(signature, entry, &mut self.session)?;
                 continue;
             }
-            match self.new_entry(directory, handle, listed, &names)? {
+            match self.new_entry(directory, handle, listed, &names, &secrets)? {
                 Some((signature, entry)) => {
                     if entry.attributes.flags & flags::SQLITE_COPY != 0 {
                         copied.insert(entry.name.clone());

@@ -11,6 +11,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::directory::{Child, Directory, Outcome, Visit};
+use super::secrets::SecretNames;
 use super::{Queue, Recent, Scan, lock};
 use crate::engine::backup::BackupError;
 use crate::engine::backup::file::FileSaver;
@@ -157,14 +158,16 @@ impl<'a> Walker<'a> {
         }
         let scope = self.scope_in(directory, &handle, &listing.entries);
         visit.entries = self.wanted(directory, &scope, listing.entries);
-        visit.digest = digest(&visit.entries);
+        visit.secrets = SecretNames::among(&visit.entries, &directory.secret_scope);
+        visit.digest = visit.secrets.mixed_into(digest(&visit.entries));
         if let Some(key) = home.seen {
             visit.seen =
                 self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
         }
         visit.is_same = visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest)
             && !visit.is_incomplete
-            && !self.scan.options.verify_unchanged;
+            && !self.scan.options.verify_unchanged
+            && !self.must_read_secrets(directory);
         let children = self.children(directory, &mut visit, &scope)?;
         if visit.is_same && children.is_empty() {
             visit.entries = Vec::new();
@@ -282,6 +285,7 @@ impl<'a> Walker<'a> {
         match &directory.parent {
             None => {
                 *lock(&directory.home.outcome) = outcome;
+                self.scan.vault.into_iter().for_each(|vault| vault.hand_over(&directory.home));
                 None
             }
             Some((parent, index)) => {
@@ -300,6 +304,7 @@ impl<'a> Walker<'a> {
             visit.is_same && visit.children.iter().all(|c| c.outcome.as_ref().is_some_and(|o| o.is_same));
         if let Some(seen) = visit.seen.take_if(|_| all_same) {
             self.count(directory, seen.files, seen.bytes);
+            self.keep_secrets(directory);
             lock(&home.visited).push(place);
             let outcome =
                 Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };
