@@ -285,12 +285,27 @@ pub struct MissingAccount {
     pub is_taken: bool,
 }
 
+impl OwnerNote {
+    /// Whether the snapshot has no name, only a number.
+    pub fn is_of_a_number(&self) -> bool {
+        let (Self::User(missing) | Self::Group(missing)) = self;
+        missing.name.is_empty()
+    }
+}
+
 impl fmt::Display for OwnerNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (account, MissingAccount { name, number, belongs_to, is_taken }) = match self {
             Self::User(missing) => ("user", missing),
             Self::Group(missing) => ("group", missing),
         };
+        if name.is_empty() {
+            return write!(
+                f,
+                "the {account} {number} had no name on the machine that was saved, and is {belongs_to:?} here; \
+                 root has it"
+            );
+        }
         if !is_taken {
             return write!(
                 f,
@@ -307,12 +322,16 @@ impl fmt::Display for OwnerNote {
 pub fn resolve(owner: &Owner, map: &OwnerMap, owners: &Owners, by: OwnerMatch) -> ResolvedOwner {
     let (uid, no_user) = resolve_one(&owner.user, owner.uid, &map.users, by, |name| owners.uid_of(name));
     let (gid, no_group) = resolve_one(&owner.group, owner.gid, &map.groups, by, |name| owners.gid_of(name));
+    // A number without a name there that has one here means somebody else.
+    let is_told = |name: &String, belongs_to: &str| !name.is_empty() || !belongs_to.is_empty();
     let missing = |name, number, belongs_to: Arc<str>| {
         let is_taken = by != OwnerMatch::NameOrFreeNumber || belongs_to.is_empty();
         MissingAccount { name, number, belongs_to, is_taken }
     };
     let no_user = no_user.map(|name| missing(name, uid, owners.name_of_uid(uid)));
     let no_group = no_group.map(|name| missing(name, gid, owners.name_of_gid(gid)));
+    let no_user = no_user.filter(|missing| is_told(&missing.name, &missing.belongs_to));
+    let no_group = no_group.filter(|missing| is_told(&missing.name, &missing.belongs_to));
     let or_root = |number, missing: &Option<MissingAccount>| match missing {
         Some(missing) if !missing.is_taken => 0,
         _ => number,
@@ -321,6 +340,12 @@ pub fn resolve(owner: &Owner, map: &OwnerMap, owners: &Owners, by: OwnerMatch) -
     let is_substitute = no_user.iter().chain(&no_group).any(|missing| !missing.is_taken);
     let notes = no_user.map(OwnerNote::User).into_iter().chain(no_group.map(OwnerNote::Group)).collect();
     ResolvedOwner { ids, notes, is_substitute }
+}
+
+/// Whose number the owner's is here, where the number is all that is known of them; none if it is nobody's.
+pub fn number_holder(owner: &Owner, map: &OwnerMap, owners: &Owners) -> Option<Arc<str>> {
+    let is_nameless = owner.user.is_empty() && mapped("", owner.uid, &map.users).is_none();
+    Some(owners.name_of_uid(owner.uid)).filter(|holder| is_nameless && !holder.is_empty())
 }
 
 /// The account that has to exist here for `owner` to be more than a number: what `map` says, or the
@@ -348,6 +373,10 @@ fn resolve_one(
         None => name,
     };
     match number_of(wanted) {
+        // Zero is root's everywhere.
+        _ if wanted.is_empty() && by == OwnerMatch::NameOrFreeNumber && number != 0 => {
+            (number, Some(String::new()))
+        }
         _ if wanted.is_empty() => (number, None),
         Some(here) => (here, None),
         None => (number, Some(wanted.to_owned())),
@@ -436,7 +465,13 @@ mod tests {
         let free = resolved(owner("nobody-knows", 4_000_000_001, "root", 5));
         assert_eq!((free.ids, free.is_substitute), (Ids { uid: 4_000_000_001, gid: 0 }, false));
         let nameless = resolved(owner("", 1, "", 1));
-        assert_eq!((nameless.ids, nameless.notes.len()), (Ids { uid: 1, gid: 1 }, 0));
+        assert_eq!((nameless.ids, nameless.notes.len()), (Ids { uid: 0, gid: 0 }, 2));
+        let note = format!(
+            "the user 1 had no name on the machine that was saved, and is {first:?} here; root has it"
+        );
+        assert_eq!(nameless.notes[0].to_string(), note);
+        let nobodys = resolved(owner("", 4_000_000_001, "", 0));
+        assert_eq!((nobodys.ids, nobodys.notes.len()), (Ids { uid: 4_000_000_001, gid: 0 }, 0));
     }
 
     #[test]

@@ -122,6 +122,13 @@ impl Run<'_> {
                     self.set(index, |home| home.is_without_account(&who.name, None));
                     absent.push((index, who));
                 }
+                Ok(Standing::Stranger(number, holder)) => self.fail(
+                    index,
+                    format!(
+                        "the snapshot has no name for its owner, the number {number}, which belongs to {holder:?} \
+                         here; --owner-map {number}=NAME says whose it is"
+                    ),
+                ),
                 Ok(Standing::Unknown(failure)) => self.fail(index, words::chain(&failure)),
                 Err(error) => self.fail(index, words::chain(&error)),
             }

@@ -14,12 +14,13 @@ use super::open_places::OpenPlaces;
 use super::report::{Action, Change, RestoreReport};
 use super::root::Root;
 use super::secrets::{Secret, Secrets, SecretsWanted};
+use super::whose::{home_ids, is_home_owner, is_substitute};
 use super::words::{chain, unless_full};
 use super::{RestoreError, RestoreOptions, RestoreSource, problem};
 use crate::codec::ChunkId;
 use crate::engine::{Meter, ProblemKind};
 use crate::files::metadata::EntryMeta;
-use crate::files::owners::{Ids, Owners, resolve};
+use crate::files::owners::{Ids, OwnerNote, Owners, resolve};
 use crate::files::place::{Found, Kind, Made, Place, PlaceError, Placement, is_part_name};
 use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
@@ -116,7 +117,7 @@ pub struct Planner<'a> {
 impl<'a> Planner<'a> {
     pub fn new(source: &'a RestoreSource, context: &'a Context<'a>, root: Root, reader: Reader) -> Self {
         let options = context.options;
-        let home = resolve(&source.home.owner, &options.owner_map, context.owners, options.owner_match).ids;
+        let home = home_ids(source, options, context.owners);
         let top = Path::new(OsStr::from_bytes(&source.path)).parent().unwrap_or(Path::new(""));
         let scopes = |rules: &Rules| {
             let path =
@@ -555,8 +556,13 @@ impl<'a> Planner<'a> {
             let ids = options.owners.then(|| {
                 let resolved =
                     resolve(&entry.owner, &options.owner_map, self.context.owners, options.owner_match);
-                self.owner_notes.extend(resolved.notes.iter().map(ToString::to_string));
-                (resolved.ids, resolved.is_substitute)
+                let is_home = is_home_owner(&entry.owner, self.source);
+                let is_told = |note: &&OwnerNote| !is_home || !note.is_of_a_number();
+                self.owner_notes.extend(resolved.notes.iter().filter(is_told).map(ToString::to_string));
+                match is_home {
+                    true => (self.home, is_substitute(self.home, &entry.owner)),
+                    false => (resolved.ids, resolved.is_substitute),
+                }
             });
             if self.owners.len() > 4096 {
                 self.owners.clear();
@@ -565,8 +571,8 @@ impl<'a> Planner<'a> {
             self.owners.insert(key, (Arc::clone(&entry.owner), ids));
             ids
         });
-        let (owner, is_substitute) = (ids.map(|(ids, _)| ids), ids.is_some_and(|(_, is)| is));
-        EntryMeta::new(entry, owner, self.home, options.setuid).without_rights_if(is_substitute)
+        let (owner, is_root_instead) = (ids.map(|(ids, _)| ids), ids.is_some_and(|(_, is)| is));
+        EntryMeta::new(entry, owner, self.home, options.setuid).without_rights_if(is_root_instead)
     }
 
     /// Opens a planned directory; no link is followed on the way.

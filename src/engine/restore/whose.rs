@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::{RestoreOptions, RestoreSource};
 use crate::files::accounts::{self, Account};
-use crate::files::owners::{LookupFailure, OwnerMatch, required_account};
+use crate::files::owners::{
+    Ids, LookupFailure, OwnerMatch, Owners, number_holder, required_account, resolve,
+};
 use crate::format::{EntryKind, Owner};
 use crate::repo::{Reader, RepoError};
 
@@ -17,6 +19,8 @@ pub enum Standing {
     Here(String, Account),
     /// It is not.
     Missing(Absent),
+    /// The snapshot has no name for the number, and here it is this account's, which is not the home's namesake.
+    Stranger(u32, Arc<str>),
     /// The accounts cannot be asked.
     Unknown(LookupFailure),
 }
@@ -40,12 +44,47 @@ pub fn standing(
         return Ok(Standing::ByNumber);
     }
     let owner = owner(source, reader)?;
-    let Some(name) = required_account(&owner, &options.owner_map) else { return Ok(Standing::ByNumber) };
+    let Some(name) = required_account(&owner, &options.owner_map) else {
+        return Ok(match number_holder(&owner, &options.owner_map, &Owners::new()) {
+            Some(holder) if holder.as_bytes() != source.user => Standing::Stranger(owner.uid, holder),
+            _ => Standing::ByNumber,
+        });
+    };
     Ok(match accounts::find(name) {
         Ok(Some(account)) => Standing::Here(name.to_owned(), account),
         Ok(None) => Standing::Missing(Absent { name: name.to_owned(), owner: Arc::clone(&owner) }),
         Err(failure) => Standing::Unknown(failure),
     })
+}
+
+/// Whom the home itself belongs to here. Whether it comes back at all was decided before: a number without a
+/// name is theirs then.
+pub fn home_ids(source: &RestoreSource, options: &RestoreOptions, owners: &Owners) -> Ids {
+    let owner = &source.home.owner;
+    let by = |owner_match| resolve(owner, &options.owner_map, owners, owner_match).ids;
+    let ids = by(options.owner_match);
+    if options.owner_match != OwnerMatch::NameOrFreeNumber {
+        return ids;
+    }
+    let number = by(OwnerMatch::Name);
+    let is_own_group = owner.group.is_empty() && owners.name_of_gid(number.gid).as_bytes() == source.user;
+    Ids {
+        uid: if owner.user.is_empty() { number.uid } else { ids.uid },
+        gid: if is_own_group { number.gid } else { ids.gid },
+    }
+}
+
+/// Whether an entry belongs to whom the home belongs to, where both are numbers alone.
+pub fn is_home_owner(owner: &Owner, source: &RestoreSource) -> bool {
+    let home = &source.home.owner;
+    owner.user.is_empty()
+        && (owner.uid, owner.gid, &owner.group) == (home.uid, home.gid, &home.group)
+        && home.user.is_empty()
+}
+
+/// Whether root stands in for the user or the group of a home.
+pub fn is_substitute(here: Ids, owner: &Owner) -> bool {
+    (here.uid == 0 && owner.uid != 0) || (here.gid == 0 && owner.gid != 0)
 }
 
 /// The owner of the home. An administrator may have made the directory before its user came: one that is root's

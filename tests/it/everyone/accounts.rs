@@ -279,3 +279,31 @@ fn names_that_only_a_forged_record_has_cost_nobody_else() {
         assert!(!is_read, "{user:?}");
     }
 }
+
+/// As when the account service could not be asked while the machine was saved.
+#[test]
+fn a_number_without_a_name_is_its_namesakes_or_waits_for_a_word() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new();
+    for (user, number) in [("ann", 2001), ("bob", 2002), ("carol", 2003)] {
+        machine.plant(user, number);
+    }
+    machine.program.run(&["init"]).expect(0);
+    machine.save();
+    machine.lose();
+    machine.add("ann", 2001);
+    machine.add("eve", 2002);
+    let told = machine.restore(&["--json"]).expect(3);
+    machine.assert_back("ann", 2001);
+    machine.assert_back("carol", 2003);
+    assert!(!told.out.contains("had no name"), "{}", told.out);
+    let result = machine.result(&told, "bob");
+    assert_eq!(result["outcome"], "failed");
+    assert!(result["message"].as_str().unwrap().contains("belongs to \"eve\" here"), "{result}");
+    assert!(!machine.home("bob").exists());
+    machine.add("bob", 3002);
+    machine.restore(&["--owner-map", "2002=bob,@2002=@bob"]).expect(0);
+    machine.assert_back("bob", 3002);
+}
