@@ -6,6 +6,7 @@ mod accounts;
 mod best_effort;
 mod failures;
 mod first_login;
+mod secrets;
 mod staged;
 mod waiting;
 

@@ -355,7 +355,8 @@ impl<'p> Writer<'p> {
     /// Writes a file. Every chunk is verified before its bytes are written.
     fn file(&mut self, job: &Job, place: &Place, meta: &EntryMeta) -> Result<Vec<MetadataProblem>, JobError> {
         let EntryKind::File(content) = &job.entry.kind else { return Ok(Vec::new()) };
-        if let Some(staged) = &mut self.staged
+        if job.secret.is_none()
+            && let Some(staged) = &mut self.staged
             && let Some(node) = staged.adopt(self.directories, job, place, meta)?
         {
             Meter::add(&self.meter.bytes, content.size());

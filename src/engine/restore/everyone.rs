@@ -13,8 +13,8 @@ pub use report::{EveryoneReport, Happening, HomeOutcome, HomeReport};
 
 use super::whose::{Absent, Standing, standing};
 use super::{
-    Change, Overwrite, RestoreError, RestoreOptions, RestoreReport, RestoreSource, RestoreTarget, apply,
-    at_once, context, for_each, restore_one, staging, words,
+    Change, Overwrite, RestoreError, RestoreOptions, RestoreReport, RestoreSource, RestoreTarget,
+    SecretsWanted, apply, at_once, context, for_each, restore_one, staging, words,
 };
 use crate::engine::Meter;
 use crate::files::accounts::Account;
@@ -48,8 +48,13 @@ pub fn restore_everyone(
     let readers = repository.readers();
     // Held open, so that the threads find it made and in use.
     let _seen = if options.dry_run { None } else { Some(Seen::open(readers.cache())?) };
-    let staged_options =
-        RestoreOptions { owners: false, overwrite: Overwrite::IfChanged, delete: true, ..options.clone() };
+    let staged_options = RestoreOptions {
+        secrets: SecretsWanted::Without,
+        owners: false,
+        overwrite: Overwrite::IfChanged,
+        delete: true,
+        ..options.clone()
+    };
     let run = Run {
         readers: &readers,
         sources,
@@ -79,7 +84,7 @@ struct Run<'r> {
     readers: &'r Readers,
     sources: &'r [RestoreSource],
     options: &'r RestoreOptions,
-    /// Files of a staged home belong to nobody yet.
+    /// Files of a staged home belong to nobody yet, and the vault keeps its secrets until they do.
     staged_options: &'r RestoreOptions,
     meter: &'r Meter,
     tell: Mutex<&'r mut (dyn Tell + Send)>,
@@ -95,7 +100,7 @@ impl Run<'_> {
             ready.sort_unstable();
         }
         self.restore(&ready)?;
-        if missing.stage && !self.options.dry_run {
+        if missing.stage && !self.options.dry_run && self.options.secrets != SecretsWanted::Only {
             self.stage(&absent)?;
         }
         if let Some(limit) = missing.wait.filter(|_| !self.options.dry_run) {
