@@ -41,6 +41,8 @@ fn options(homes: &Path) -> BackupOptions {
         host: "bench".into(),
         tags: Vec::new(),
         rules: RuleOptions::default(),
+        secrets: homekeep::files::rules::SecretOptions::default(),
+        vault: None,
         level: 3,
         threads: 2,
         always: false,
@@ -84,6 +86,8 @@ fn sources(repository: &Repository) -> Vec<RestoreSource> {
 
 fn restore_options(target: &Path) -> RestoreOptions {
     RestoreOptions {
+        vault: None,
+        secrets: homekeep::engine::restore::SecretsWanted::default(),
         target: RestoreTarget::PerUser(target.into()),
         overwrite: Overwrite::default(),
         delete: false,

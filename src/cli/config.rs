@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::ByteSize;
 use super::command::{Age, Unused};
+use super::vault::VaultConfig;
 use crate::engine::forget::{Grouping, Rule, Within};
 
 /// Names a configuration file; `--config` comes before it.
@@ -36,6 +37,8 @@ pub struct Config {
     pub prune: PruneConfig,
     /// What is copied into the repository.
     pub copy: CopyConfig,
+    /// What is a secret, and where secrets are kept.
+    pub vault: VaultConfig,
     /// What is said meanwhile.
     pub output: OutputConfig,
 }

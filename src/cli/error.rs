@@ -25,6 +25,7 @@ use crate::index::IndexError;
 use crate::keys::{KeyError, KeyFileError};
 use crate::repo::RepoError;
 use crate::store::StoreError;
+use crate::vault::{DocumentError, ProviderError, VaultError};
 
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +106,17 @@ pub enum CliError {
     /// A snapshot does not show what was asked for.
     #[error(transparent)]
     Browse(BrowseError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Something the vault does not have.
+    #[error("{location} has no {what}")]
+    NotInVault {
+        /// Where.
+        location: String,
+        /// Whose, and what.
+        what: String,
+    },
     /// The prune.
     #[error(transparent)]
     Prune(#[from] PruneError),
@@ -166,6 +178,7 @@ impl CliError {
             Self::Select(SelectError::Spec(_) | SelectError::Time(_) | SelectError::Path(_)) => Exit::Usage,
             Self::Browse(BrowseError::Read { source, .. }) => repository_exit(source),
             Self::Prune(error) => prune_exit(error),
+            Self::Vault(error) => vault_exit(error),
             Self::Restore(error) => restore_exit(error),
             Self::Forget(error) => forget_exit(error),
             Self::Check(error) => check_exit(error),
@@ -176,6 +189,7 @@ impl CliError {
             | Self::Ambiguous { .. }
             | Self::Select(_)
             | Self::Browse(_)
+            | Self::NotInVault { .. }
             | Self::Output(_)
             | Self::Write { .. } => Exit::Failed,
         }
@@ -224,6 +238,9 @@ impl CliError {
             Self::Select(SelectError::Ambiguous { .. }) => Some("give more digits"),
             Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("--force writes over it")
+            }
+            Self::NotInVault { .. } => {
+                Some("`homekeep vault list` lists users, `homekeep vault list USER` what they have")
             }
             Self::Terminal => Some("name a file with -o, or use --force"),
             Self::Unknown { what: "key", .. } => Some("`homekeep key list` lists them"),
@@ -296,6 +313,16 @@ fn backup_exit(error: &BackupError) -> Exit {
         | BackupError::LongText { .. }
         | BackupError::ManyTags(_) => Exit::Usage,
         BackupError::Repository(error) => repository_exit(error),
+        _ => Exit::Failed,
+    }
+}
+
+fn vault_exit(error: &VaultError) -> Exit {
+    match error {
+        VaultError::Provider(ProviderError::Configuration(_)) => Exit::Usage,
+        VaultError::OtherSecret { .. } => Exit::WrongKey,
+        VaultError::Document { source: DocumentError::Format(_), .. } => Exit::Newer,
+        VaultError::Document { .. } | VaultError::Unseal { .. } => Exit::Damaged,
         _ => Exit::Failed,
     }
 }

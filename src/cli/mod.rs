@@ -4,6 +4,7 @@
 //! [`exit::Exit`].
 
 mod args;
+mod best_effort;
 mod busy;
 mod choose;
 mod command;
@@ -29,6 +30,7 @@ mod state;
 mod synced;
 mod table;
 mod text;
+pub mod vault;
 
 pub use size::{ByteSize, ParseSizeError};
 
@@ -54,35 +56,43 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> std::process::ExitCode
 }
 
 fn run(arguments: Arguments) -> Exit {
+    let is_best_effort = arguments.command.is_best_effort();
     let format = if arguments.global.json { Format::Json } else { Format::Human };
     let interrupt = match Interrupt::install() {
         Ok(interrupt) => interrupt,
         Err(error) => {
             say(format, Exit::Failed, &format!("cannot handle signals: {error}"), None);
-            return Exit::Failed;
+            return if is_best_effort { best_effort::forgive(format, Exit::Failed) } else { Exit::Failed };
         }
     };
     match Context::new(&arguments.global, interrupt) {
-        Ok(context) => run_in(&context, arguments.command),
-        Err(error) => {
-            error.report(format);
-            error.exit()
-        }
+        Ok(context) => run_in(&context, arguments.command, is_best_effort),
+        Err(error) => failed(format, &error, is_best_effort),
     }
 }
 
-fn run_in(context: &Context, command: command::Command) -> Exit {
+fn run_in(context: &Context, command: command::Command, is_best_effort: bool) -> Exit {
     let result = command.run(context);
     let written = context.output.finish().map_err(CliError::Output);
     match result.and_then(|exit| written.map(|()| exit)) {
+        Ok(exit) if is_best_effort => best_effort::forgive(context.output.format, exit),
         Ok(exit) => exit,
         Err(error) if error.is_seen_enough() => Exit::Done,
         Err(error) => {
             error.discard_damaged_index();
-            error.report(context.output.format);
-            error.exit()
+            failed(context.output.format, &error, is_best_effort)
         }
     }
+}
+
+/// Says what ended the run, and with which code the program ends.
+fn failed(format: Format, error: &CliError, is_best_effort: bool) -> Exit {
+    error.report(format);
+    if !is_best_effort || error.exit() == Exit::Interrupted {
+        return error.exit();
+    }
+    best_effort::summarise(format, error);
+    best_effort::forgive(format, error.exit())
 }
 
 /// Help and version are answers; all else that the parser says is a mistake.

@@ -20,6 +20,7 @@ pub struct RepositoryKeys {
     salt: [u8; 32],
     descriptor: [u8; 32],
     link_group: [u8; 32],
+    vault: [u8; 32],
 }
 
 impl RepositoryKeys {
@@ -35,6 +36,7 @@ impl RepositoryKeys {
             salt: key("segment salt"),
             descriptor: key("descriptor"),
             link_group: key("hard link group"),
+            vault: key("vault"),
         }
     }
 
@@ -104,6 +106,11 @@ impl RepositoryKeys {
         group
     }
 
+    /// The secret of the vault that belongs to the repository.
+    pub fn vault_secret(&self) -> &[u8; 32] {
+        &self.vault
+    }
+
     /// This repository's name for a link group of another: equal groups stay equal, and what one repository
     /// calls an inode says nothing to who has the other's key.
     pub fn copied_link_group(&self, group: &[u8; 16]) -> [u8; 16] {
@@ -128,6 +135,7 @@ mod tests {
             keys.salt,
             keys.descriptor,
             keys.link_group,
+            keys.vault,
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));

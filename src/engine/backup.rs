@@ -10,6 +10,7 @@ mod report;
 mod scan;
 pub(super) mod seen_listing;
 mod texts;
+mod vaulting;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -22,19 +23,22 @@ use jiff::Timestamp;
 pub use error::BackupError;
 pub use homes::HomeSelection;
 pub use report::{BackupReport, HomeReport, Outcome};
+pub use vaulting::VaultReport;
 
 use super::{Meter, Problem, ProblemKind};
 use crate::codec::{Chunker, Hash, SnapshotId};
 use crate::files::owner_cache::OwnerCache;
-use crate::files::rules::{RuleOptions, Rules};
+use crate::files::rules::{RuleOptions, Rules, SecretOptions, SecretRules};
 use crate::files::walk::Stat;
 use crate::format::EntryKind;
-use crate::index::{HomeKey, Seen, SeenWriter};
+use crate::index::{HomeKey, Seen, SeenHome, SeenWriter};
 use crate::repo::{Committed, RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
+use crate::vault::Vault;
 use history::History;
 use homes::FoundHome;
 use records::{home_records, new_id, snapshot_record};
 use scan::{Home, Scan, lock};
+use vaulting::{VaultMemory, VaultRun};
 
 /// What a backup is told.
 #[derive(Debug, Clone)]
@@ -51,6 +55,10 @@ pub struct BackupOptions {
     pub tags: Vec<String>,
     /// What to leave out.
     pub rules: RuleOptions,
+    /// What is a secret, and kept apart in the vault.
+    pub secrets: SecretOptions,
+    /// Where secrets go. Without one they are stored as ordinary data, and the report names them.
+    pub vault: Option<Arc<Vault>>,
     /// zstd level.
     pub level: i32,
     /// Threads that walk and threads that compress.
@@ -131,6 +139,10 @@ fn attempt(
 ) -> Result<Attempt, BackupError> {
     let (started, began) = (Timestamp::now(), since_boot());
     let rules = Rules::new(&options.rules)?;
+    let secrets = match options.vault {
+        Some(_) => SecretRules::new(&options.secrets)?,
+        None => SecretRules::none(),
+    };
     let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
     repository.require_known_gc()?;
@@ -141,7 +153,9 @@ fn attempt(
     let gc_seen = repository.gc().names().map(ToString::to_string).collect();
     let rows = Mutex::new(seen.writer()?);
 
-    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen, &rows)?;
+    let vault = VaultRun::begin(options);
+    let (homes, unopened) =
+        open_homes(found, options, (&rules, &secrets), &history, &seen, &rows, vault.as_ref())?;
     expect(meter, &homes, &history);
     let target = if options.dry_run { WriteTarget::Nowhere } else { WriteTarget::Store };
     let writer =
@@ -151,6 +165,8 @@ fn attempt(
     let scan = Scan {
         options,
         rules: &rules,
+        secrets: &secrets,
+        vault: vault.as_ref(),
         owners: &owners,
         chunker: &chunker,
         meter,
@@ -162,7 +178,12 @@ fn attempt(
     };
     let (walked, roots): (Vec<_>, Vec<_>) =
         homes.into_iter().map(|(home, root)| (Arc::clone(&home), (home, root))).unzip();
-    let scanned = scan.run(roots, repository, &seen, &writer);
+    let scanned = std::thread::scope(|threads| {
+        vault.as_ref().into_iter().for_each(|vault| vault.start(threads));
+        let scanned = scan.run(roots, repository, &seen, &writer);
+        vault.as_ref().into_iter().for_each(VaultRun::close);
+        scanned
+    });
     let finished = match (scanned, writer.finish()) {
         (Ok(()), finished) => finished?,
         // A walker that found the pipeline closed knows less than the pipeline does.
@@ -170,6 +191,10 @@ fn attempt(
         (Err(error), _) => return Err(error),
     };
 
+    let mut damaged_now = std::mem::take(&mut *lock(&scan.damaged));
+    drop(scan);
+    // Before the records: what the vault did not take is a problem of its home.
+    let (vaulted, memory) = vault.map(VaultRun::finish).unwrap_or_default();
     let records = home_records(&walked, &unopened, options, &history, &owners);
     if records.is_empty() {
         return Err(BackupError::NoHomes(options.homes.to_string()));
@@ -177,8 +202,9 @@ fn attempt(
     let mut damaged = synced.damaged;
     let incomplete = history.incomplete(walked.iter().map(|home| &home.user[..]));
     damaged.extend(incomplete.into_iter().cloned().map(RepoError::Incomplete));
-    damaged.append(&mut lock(&scan.damaged));
+    damaged.append(&mut damaged_now);
     let mut report = BackupReport::new(&walked, unopened, &records, started, damaged);
+    report.vault = vaulted;
     if options.dry_run {
         report.outcome = Outcome::DryRun { bytes_new: report.bytes_new() };
         report.finished = Timestamp::now();
@@ -209,12 +235,14 @@ fn attempt(
             Err(error) => return Err(error.into()),
         }
         report.outcome = Outcome::Saved { id, bytes_stored, objects };
-        remember(rows, &walked, |_| Some(committed.hash))?;
+        remember(rows, &walked, &memory, &secrets.fingerprint(), |_| Some(committed.hash))?;
         // The snapshot stands; an image that could not be published is published by a later run.
         report.index_problem = repository.publish_index_if_due().err();
     } else {
         report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.record.id) };
-        remember(rows, &walked, |user| history.latest(user).map(|s| s.hash))?;
+        remember(rows, &walked, &memory, &secrets.fingerprint(), |user| {
+            history.latest(user).map(|s| s.hash)
+        })?;
     }
     report.finished = Timestamp::now();
     Ok(Attempt::Done(Box::new(report)))
@@ -266,7 +294,7 @@ fn trust_what_is_whole(
 ) -> Result<(), BackupError> {
     let mut bases = HashSet::new();
     for home in found {
-        bases.extend(seen.home(&options.source, &home.user)?.map(|(_, base)| base));
+        bases.extend(seen.home(&options.source, &home.user)?.map(|home| home.base));
     }
     for snapshot in history.doubtful(found.iter().map(|home| &home.user[..]), &bases) {
         if let Some(deps) = repository.sound_deps(&snapshot)? {
@@ -302,10 +330,11 @@ type OpenHomes = Vec<(Arc<Home>, std::os::fd::OwnedFd)>;
 fn open_homes(
     found: Vec<FoundHome>,
     options: &BackupOptions,
-    rules: &Rules,
+    (rules, secrets): (&Rules, &SecretRules),
     history: &History,
     seen: &Seen,
     rows: &Mutex<SeenWriter>,
+    vault: Option<&VaultRun>,
 ) -> Result<(OpenHomes, Vec<(FoundHome, Problem)>), BackupError> {
     let (mut homes, mut unopened) = (Vec::new(), Vec::new());
     for mut home in found {
@@ -315,7 +344,11 @@ fn open_homes(
         match std::mem::replace(&mut home.root, Err(std::io::ErrorKind::Other.into())) {
             Ok((root, stat)) => {
                 let key = lock(rows).home(&options.source, &home.user)?;
-                homes.push((Arc::new(known_home(home, stat, options, history, seen, key)?), root));
+                let mut known = known_home(home, stat, options, secrets, history, seen, key)?;
+                if let Some(vault) = vault {
+                    known.secrets = Mutex::new(vault.remembered(&known.user, seen)?);
+                }
+                homes.push((Arc::new(known), root));
             }
             Err(error) => {
                 let kind = ProblemKind::Unreadable(error.to_string());
@@ -332,6 +365,7 @@ fn known_home(
     found: FoundHome,
     stat: Stat,
     options: &BackupOptions,
+    secrets: &SecretRules,
     history: &History,
     seen: &Seen,
     rows: HomeKey,
@@ -340,11 +374,12 @@ fn known_home(
     if !options.cross_file_systems {
         home.mounts = homes::mounts_below(&home.path);
     }
-    if let Some((key, base)) = seen.home(&options.source, &home.user)?
+    if let Some(SeenHome { key, base, rules }) = seen.home(&options.source, &home.user)?
         && history.has(&base)
     {
         home.seen = Some(key);
         home.seen_base = Some(base);
+        home.has_other_rules = rules != secrets.fingerprint();
     }
     // Rows say nothing where a file system got another device number; the last tree still does.
     if let Some((snapshot, record)) = history.holding(&home.user)
@@ -364,14 +399,19 @@ fn known_home(
 fn remember(
     rows: Mutex<SeenWriter>,
     walked: &[Arc<Home>],
+    memory: &VaultMemory,
+    rules: &[u8; 16],
     base: impl Fn(&[u8]) -> Option<Hash>,
 ) -> Result<(), BackupError> {
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    memory.keep(&mut rows)?;
     for home in walked {
         if let Some(base) = base(&home.user)
-            && (home.has_new_rows.load(Ordering::Relaxed) || home.seen_base != Some(base))
+            && (home.has_new_rows.load(Ordering::Relaxed)
+                || home.has_other_rules
+                || home.seen_base != Some(base))
         {
-            rows.finish_home(home.rows, &base, &lock(&home.visited))?;
+            rows.finish_home(home.rows, &base, rules, &lock(&home.visited))?;
         }
     }
     Ok(rows.commit()?)

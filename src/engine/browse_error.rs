@@ -38,6 +38,12 @@ pub enum BrowseError {
         /// The file.
         path: HomePath,
     },
+    /// It is a secret.
+    #[error("{path} is in the vault, not in the repository: `homekeep vault get` brings it")]
+    InVault {
+        /// The file.
+        path: HomePath,
+    },
     /// The repository does not give it back.
     #[error("cannot read {path}")]
     Read {

@@ -22,6 +22,9 @@ pub fn dump_file(reader: &mut Reader, file: &Located, to: &mut dyn Write) -> Res
     let EntryKind::File(content) = &entry.kind else {
         return Err(BrowseError::NotFile { path: path.clone(), kind: Kind::of(entry) });
     };
+    if entry.attributes.vault.is_some() {
+        return Err(BrowseError::InVault { path: path.clone() });
+    }
     if is_without_content(entry) {
         return Err(BrowseError::WithoutContent { path: path.clone() });
     }
@@ -31,7 +34,7 @@ pub fn dump_file(reader: &mut Reader, file: &Located, to: &mut dyn Write) -> Res
 }
 
 fn is_without_content(entry: &Entry) -> bool {
-    entry.attributes.flags & flags::FOREIGN_LINK != 0
+    entry.attributes.flags & flags::FOREIGN_LINK != 0 || entry.attributes.vault.is_some()
 }
 
 fn write_content(

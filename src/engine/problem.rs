@@ -32,6 +32,12 @@ pub enum ProblemKind {
     Attribute(String),
     /// This machine's accounts could not be asked, so that numbers stood in for names.
     AccountLookup(String),
+    /// It is a secret, and could not be put into the vault: the snapshot names it, and nothing has it.
+    Vault(String),
+    /// It looks like a secret, and is stored as ordinary data because a rule says so.
+    LooksSecret,
+    /// It is a secret, and came back in another version than the snapshot's.
+    OtherVersion(String),
     /// It could not be restored.
     Unrestored(String),
 }
@@ -40,7 +46,14 @@ impl ProblemKind {
     /// Whether the snapshot or the restored tree is less than it should be. The others are notes:
     /// what happened was intended or harmless, and is shown without changing the exit code.
     pub fn is_loss(&self) -> bool {
-        !matches!(self, Self::OtherFileSystem | Self::ForeignLink | Self::IgnoreFile(_))
+        !matches!(
+            self,
+            Self::OtherFileSystem
+                | Self::ForeignLink
+                | Self::IgnoreFile(_)
+                | Self::LooksSecret
+                | Self::OtherVersion(_)
+        )
     }
 
     /// A stable word for machines.
@@ -54,6 +67,9 @@ impl ProblemKind {
             Self::IgnoreFile(_) => "ignore_file",
             Self::Attribute(_) => "attribute",
             Self::AccountLookup(_) => "account_lookup",
+            Self::Vault(_) => "vault",
+            Self::LooksSecret => "looks_secret",
+            Self::OtherVersion(_) => "other_version",
             Self::Unrestored(_) => "unrestored",
         }
     }
@@ -75,6 +91,11 @@ impl fmt::Display for ProblemKind {
             Self::IgnoreFile(line) => write!(f, "ignore file: {line}"),
             Self::Attribute(what) => f.write_str(what),
             Self::AccountLookup(what) => write!(f, "{what}; owners may be wrong"),
+            Self::Vault(why) => write!(f, "this secret is not in the vault: {why}"),
+            Self::LooksSecret => {
+                f.write_str("looks like a secret, and is stored as ordinary data because a rule says so")
+            }
+            Self::OtherVersion(why) => f.write_str(why),
             Self::Unrestored(why) => write!(f, "not restored: {why}"),
         }
     }

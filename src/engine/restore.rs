@@ -11,22 +11,27 @@
 mod apply;
 mod decide;
 mod error;
+pub mod everyone;
 mod open_places;
 mod plan;
 mod prime;
 mod report;
 mod root;
+mod secrets;
+mod staging;
 mod verify;
+mod whose;
 mod words;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use decide::Overwrite;
 pub use error::RestoreError;
 pub use report::{Action, Change, RestoreReport};
+pub use secrets::SecretsWanted;
 
 use super::{Meter, Problem, ProblemKind};
 use crate::codec::Hash;
@@ -36,6 +41,7 @@ use crate::files::place::{IfMissing, Place};
 use crate::format::Entry;
 use crate::index::Seen;
 use crate::repo::{Readers, Repository};
+use crate::vault::Vault;
 
 /// One tree to bring back.
 #[derive(Debug, Clone)]
@@ -104,6 +110,10 @@ pub struct RestoreOptions {
     pub setuid: SetuidPolicy,
     /// Bring back device files.
     pub devices: bool,
+    /// Where the content of secret files is.
+    pub vault: Option<Arc<Vault>>,
+    /// Whether secrets come back, and whether anything else does.
+    pub secrets: SecretsWanted,
     /// The logical machine, for the local index.
     pub source: String,
     /// Threads that write.
@@ -120,47 +130,24 @@ pub fn restore(
     visit: &mut (dyn FnMut(&Change<'_>) + Send),
 ) -> Result<RestoreReport, RestoreError> {
     let owners = Owners::new();
-    // Planning, finishing and telling the index are one thread's work for each tree, so several trees are
-    // done at once; what a dry run tells is read from top to bottom.
-    let at_once = if options.dry_run { 1 } else { options.threads.clamp(1, sources.len().max(1)) };
-    let context = plan::Context {
-        threads: (options.threads / at_once).max(1),
-        options,
-        owners: &owners,
-        meter,
-        includes: plan::includes(&options.includes)?,
-        excludes: plan::rules(&options.excludes)?,
-    };
+    let context = context(options, &owners, meter, sources.len())?;
     let readers = repository.readers();
     // Held open, so that the threads find it made and in use.
     let _seen = if options.dry_run { None } else { Some(Seen::open(readers.cache())?) };
-    let next = AtomicUsize::new(0);
     let shared = Mutex::new((RestoreReport::default(), visit));
-    let work = || {
-        while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let done = match restore_one(&readers, source, &context, &shared) {
-                // One home's place that cannot be used costs no other home.
-                Err(error @ (RestoreError::Target { .. } | RestoreError::NoPlace(_)))
-                    if sources.len() > 1 =>
-                {
-                    let kind = ProblemKind::Unrestored(words::chain(&error));
-                    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    shared.0.problems.push(problem(source, b"", kind));
-                    Ok(())
-                }
-                done => done,
-            };
-            if done.is_err() || meter.is_interrupted() {
-                next.store(sources.len(), Ordering::Relaxed);
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    for_each(sources, at_once(options, sources.len()), meter, |source| {
+        let (report, done) = restore_one(&readers, source, &context, &mut |change| lock().1(change));
+        lock().0.add(report);
+        match done {
+            // One home's place that cannot be used costs no other home.
+            Err(error @ (RestoreError::Target { .. } | RestoreError::NoPlace(_))) if sources.len() > 1 => {
+                let kind = ProblemKind::Unrestored(words::chain(&error));
+                lock().0.problems.push(problem(source, b"", kind));
+                Ok(())
             }
-            done?;
+            done => done,
         }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
-        let results = threads.into_iter().map(|thread| thread.join().unwrap_or(Err(RestoreError::Panicked)));
-        results.fold(Ok(()), Result::and)
     })?;
     if meter.is_interrupted() {
         return Err(RestoreError::Interrupted);
@@ -171,28 +158,83 @@ pub fn restore(
     Ok(report)
 }
 
-/// What the threads of a restore share: the report so far, and whom to tell of each change.
-type Shared<'v> = Mutex<(RestoreReport, &'v mut (dyn FnMut(&Change<'_>) + Send))>;
+/// Planning, finishing and telling the index are one thread's work for each tree, so several trees are
+/// done at once; what a dry run tells is read from top to bottom.
+fn at_once(options: &RestoreOptions, trees: usize) -> usize {
+    if options.dry_run { 1 } else { options.threads.clamp(1, trees.max(1)) }
+}
 
+/// What the parts of a restore of so many trees share.
+fn context<'a>(
+    options: &'a RestoreOptions,
+    owners: &'a Owners,
+    meter: &'a Meter,
+    trees: usize,
+) -> Result<plan::Context<'a>, RestoreError> {
+    Ok(plan::Context {
+        threads: (options.threads / at_once(options, trees)).max(1),
+        options,
+        owners,
+        meter,
+        includes: plan::includes(&options.includes)?,
+        excludes: plan::rules(&options.excludes)?,
+    })
+}
+
+/// Does something for each item, several at once; the first error ends it.
+fn for_each<T: Sync>(
+    items: &[T],
+    at_once: usize,
+    meter: &Meter,
+    work: impl Fn(&T) -> Result<(), RestoreError> + Sync,
+) -> Result<(), RestoreError> {
+    let next = AtomicUsize::new(0);
+    let thread = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let done = work(item);
+            if done.is_err() || meter.is_interrupted() {
+                next.store(items.len(), Ordering::Relaxed);
+            }
+            done?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(thread)).collect();
+        let results = threads.into_iter().map(|thread| thread.join().unwrap_or(Err(RestoreError::Panicked)));
+        results.fold(Ok(()), Result::and)
+    })
+}
+
+/// Restores one tree. What was done is reported also when an error ended it.
 fn restore_one(
     readers: &Readers,
     source: &RestoreSource,
     context: &plan::Context<'_>,
-    shared: &Shared<'_>,
-) -> Result<(), RestoreError> {
-    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    visit: &mut dyn FnMut(&Change<'_>),
+) -> (RestoreReport, Result<(), RestoreError>) {
     let mut report = RestoreReport::default();
+    let done = restore_tree(readers, source, context, visit, &mut report);
+    (report, done)
+}
+
+fn restore_tree(
+    readers: &Readers,
+    source: &RestoreSource,
+    context: &plan::Context<'_>,
+    visit: &mut dyn FnMut(&Change<'_>),
+    report: &mut RestoreReport,
+) -> Result<(), RestoreError> {
     let root = root::Root::open(source, context)?;
     let mut restorer = apply::Restorer::new(readers, source, context, root)?;
-    let result = restorer.run(&mut |change| lock().1(change), &mut report);
-    if result.is_ok() && !context.options.dry_run {
+    restorer.run(visit, report)?;
+    if !context.options.dry_run {
         if context.options.verify {
-            verify::verify(readers, source, restorer.root(), context, &mut report)?;
+            verify::verify(readers, source, restorer.root(), context, report)?;
         }
         prime::prime(readers, source, restorer.root(), context)?;
     }
-    lock().0.add(report);
-    result
+    Ok(())
 }
 
 /// Opens a directory that the administrator named.

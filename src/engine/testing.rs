@@ -148,6 +148,8 @@ fn backup_options(homes: &Path) -> BackupOptions {
         host: "node".into(),
         tags: Vec::new(),
         rules: RuleOptions::default(),
+        secrets: crate::files::rules::SecretOptions::default(),
+        vault: None,
         level: 1,
         threads: 2,
         always: true,

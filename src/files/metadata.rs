@@ -58,6 +58,15 @@ impl EntryMeta {
         }
     }
 
+    /// Where somebody stands in for the owner, a file must not lend out that one's rights.
+    pub fn without_rights_if(mut self, is_substitute: bool) -> Self {
+        if is_substitute {
+            self.mode &= !(SETUID | SETGID);
+            self.xattrs.retain(|xattr| xattr.name != CAPABILITY);
+        }
+        self
+    }
+
     /// Whether an inode with the attributes `present` has those of the entry already. What this process
     /// may not see is not missed.
     pub fn has_xattrs(&self, present: &[Xattr]) -> bool {

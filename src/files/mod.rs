@@ -1,6 +1,7 @@
 //! The only code that touches users' files. Everything below a home is reached relative to an open
 //! directory, and no link is followed.
 
+pub mod accounts;
 mod handle;
 pub mod live_sqlite;
 pub mod metadata;

@@ -115,6 +115,17 @@ pub struct LookupFailure {
     errno: Errno,
 }
 
+impl LookupFailure {
+    pub(super) fn of_user(name: &str, errno: Errno) -> Self {
+        Self { account: "user", key: name.into(), errno }
+    }
+}
+
+/// getpwnam_r(3): how services say that there is no such account.
+pub(super) fn is_no_account(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM)
+}
+
 /// Answers to one kind of question.
 struct Answers<K, V>(RwLock<HashMap<K, Option<V>>>);
 
@@ -142,8 +153,7 @@ impl<K: Hash + Eq, V: Clone> Answers<K, V> {
         }
         let (answer, failure) = match ask() {
             Ok(answer) => (answer, None),
-            // getpwnam_r(3): how services say that there is no such account.
-            Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => (None, None),
+            Err(errno) if is_no_account(errno) => (None, None),
             Err(errno) => (None, Some(errno)),
         };
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -236,6 +246,9 @@ pub enum OwnerMatch {
     Name,
     /// The number, whatever names say. `--numeric-ids`.
     Number,
+    /// The account of that name here; the number only if there is none and the number is nobody's here.
+    /// Else it is root's: on a machine whose numbers were given out anew, a stranger must not get it.
+    NameOrFreeNumber,
 }
 
 /// Whom an entry belongs to here.
@@ -245,9 +258,12 @@ pub struct ResolvedOwner {
     pub ids: Ids,
     /// Where the number had to stand in for a name; at most one for the user and one for the group.
     pub notes: Vec<OwnerNote>,
+    /// Whether root stands in for the user or the group: what it may do with the rights of its owner is then
+    /// nobody's to give.
+    pub is_substitute: bool,
 }
 
-/// An account that does not exist here; its number from the backup was taken.
+/// An account that does not exist here; its number from the backup was taken, or root's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OwnerNote {
     /// A user.
@@ -261,18 +277,41 @@ pub enum OwnerNote {
 pub struct MissingAccount {
     /// The name that nobody has here.
     pub name: String,
-    /// The number that was taken.
+    /// Its number on the machine that was saved.
     pub number: u32,
     /// Whose number that is here; empty if nobody's.
     pub belongs_to: Arc<str>,
+    /// Whether the number was taken; else root stands in.
+    pub is_taken: bool,
+}
+
+impl OwnerNote {
+    /// Whether the snapshot has no name, only a number.
+    pub fn is_of_a_number(&self) -> bool {
+        let (Self::User(missing) | Self::Group(missing)) = self;
+        missing.name.is_empty()
+    }
 }
 
 impl fmt::Display for OwnerNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (account, MissingAccount { name, number, belongs_to }) = match self {
+        let (account, MissingAccount { name, number, belongs_to, is_taken }) = match self {
             Self::User(missing) => ("user", missing),
             Self::Group(missing) => ("group", missing),
         };
+        if name.is_empty() {
+            return write!(
+                f,
+                "the {account} {number} had no name on the machine that was saved, and is {belongs_to:?} here; \
+                 root has it"
+            );
+        }
+        if !is_taken {
+            return write!(
+                f,
+                "no {account} {name:?} here, and its number {number} belongs to {belongs_to:?}; root has it"
+            );
+        }
         write!(f, "no {account} {name:?} here; its number {number} was used")?;
         if belongs_to.is_empty() { Ok(()) } else { write!(f, ", which belongs to {belongs_to:?} here") }
     }
@@ -283,16 +322,40 @@ impl fmt::Display for OwnerNote {
 pub fn resolve(owner: &Owner, map: &OwnerMap, owners: &Owners, by: OwnerMatch) -> ResolvedOwner {
     let (uid, no_user) = resolve_one(&owner.user, owner.uid, &map.users, by, |name| owners.uid_of(name));
     let (gid, no_group) = resolve_one(&owner.group, owner.gid, &map.groups, by, |name| owners.gid_of(name));
-    let mut notes = Vec::new();
-    if let Some(name) = no_user {
-        let belongs_to = owners.name_of_uid(uid);
-        notes.push(OwnerNote::User(MissingAccount { name, number: uid, belongs_to }));
+    // A number without a name there that has one here means somebody else.
+    let is_told = |name: &String, belongs_to: &str| !name.is_empty() || !belongs_to.is_empty();
+    let missing = |name, number, belongs_to: Arc<str>| {
+        let is_taken = by != OwnerMatch::NameOrFreeNumber || belongs_to.is_empty();
+        MissingAccount { name, number, belongs_to, is_taken }
+    };
+    let no_user = no_user.map(|name| missing(name, uid, owners.name_of_uid(uid)));
+    let no_group = no_group.map(|name| missing(name, gid, owners.name_of_gid(gid)));
+    let no_user = no_user.filter(|missing| is_told(&missing.name, &missing.belongs_to));
+    let no_group = no_group.filter(|missing| is_told(&missing.name, &missing.belongs_to));
+    let or_root = |number, missing: &Option<MissingAccount>| match missing {
+        Some(missing) if !missing.is_taken => 0,
+        _ => number,
+    };
+    let ids = Ids { uid: or_root(uid, &no_user), gid: or_root(gid, &no_group) };
+    let is_substitute = no_user.iter().chain(&no_group).any(|missing| !missing.is_taken);
+    let notes = no_user.map(OwnerNote::User).into_iter().chain(no_group.map(OwnerNote::Group)).collect();
+    ResolvedOwner { ids, notes, is_substitute }
+}
+
+/// Whose number the owner's is here, where the number is all that is known of them; none if it is nobody's.
+pub fn number_holder(owner: &Owner, map: &OwnerMap, owners: &Owners) -> Option<Arc<str>> {
+    let is_nameless = owner.user.is_empty() && mapped("", owner.uid, &map.users).is_none();
+    Some(owners.name_of_uid(owner.uid)).filter(|holder| is_nameless && !holder.is_empty())
+}
+
+/// The account that has to exist here for `owner` to be more than a number: what `map` says, or the
+/// recorded name. None where a number is all that there is.
+pub fn required_account<'a>(owner: &'a Owner, map: &'a OwnerMap) -> Option<&'a str> {
+    match mapped(&owner.user, owner.uid, &map.users) {
+        Some(Account::Number(_)) => None,
+        Some(Account::Name(name)) => Some(name),
+        None => Some(owner.user.as_str()).filter(|name| !name.is_empty()),
     }
-    if let Some(name) = no_group {
-        let belongs_to = owners.name_of_gid(gid);
-        notes.push(OwnerNote::Group(MissingAccount { name, number: gid, belongs_to }));
-    }
-    ResolvedOwner { ids: Ids { uid, gid }, notes }
 }
 
 /// The number, and the name that was looked for in vain.
@@ -310,6 +373,10 @@ fn resolve_one(
         None => name,
     };
     match number_of(wanted) {
+        // Zero is root's everywhere.
+        _ if wanted.is_empty() && by == OwnerMatch::NameOrFreeNumber && number != 0 => {
+            (number, Some(String::new()))
+        }
         _ if wanted.is_empty() => (number, None),
         Some(here) => (here, None),
         None => (number, Some(wanted.to_owned())),
@@ -382,6 +449,39 @@ mod tests {
         let resolved = resolve(&unknown, &OwnerMap::default(), &Owners::new(), OwnerMatch::Name);
         let note = "no user \"nobody-knows\" here; its number 0 was used, which belongs to \"root\" here";
         assert_eq!(resolved.notes[0].to_string(), note);
+    }
+
+    #[test]
+    fn a_number_that_is_somebodys_here_goes_to_root_when_strangers_must_not_get_it() {
+        let by = OwnerMatch::NameOrFreeNumber;
+        let resolved = |owner| resolve(&owner, &OwnerMap::default(), &Owners::new(), by);
+        // Every machine has an account with the number 1, whatever it is called; nobody has the other.
+        let taken = resolved(owner("nobody-knows", 1, "nobody-knows", 1));
+        assert_eq!((taken.ids, taken.is_substitute), (Ids { uid: 0, gid: 0 }, true));
+        let first = Owners::new().name_of_uid(1);
+        let note =
+            format!("no user \"nobody-knows\" here, and its number 1 belongs to {first:?}; root has it");
+        assert_eq!(taken.notes[0].to_string(), note);
+        let free = resolved(owner("nobody-knows", 4_000_000_001, "root", 5));
+        assert_eq!((free.ids, free.is_substitute), (Ids { uid: 4_000_000_001, gid: 0 }, false));
+        let nameless = resolved(owner("", 1, "", 1));
+        assert_eq!((nameless.ids, nameless.notes.len()), (Ids { uid: 0, gid: 0 }, 2));
+        let note = format!(
+            "the user 1 had no name on the machine that was saved, and is {first:?} here; root has it"
+        );
+        assert_eq!(nameless.notes[0].to_string(), note);
+        let nobodys = resolved(owner("", 4_000_000_001, "", 0));
+        assert_eq!((nobodys.ids, nobodys.notes.len()), (Ids { uid: 4_000_000_001, gid: 0 }, 0));
+    }
+
+    #[test]
+    fn the_account_that_must_exist_is_the_mapped_or_the_recorded_one() {
+        let ann = owner("ann", 1001, "", 0);
+        let required = |map: &str| required_account(&ann, &map.parse().unwrap()).map(str::to_owned);
+        assert_eq!(required(""), Some("ann".into()));
+        assert_eq!(required("ann=bob"), Some("bob".into()));
+        assert_eq!(required("1001=5"), None);
+        assert_eq!(required_account(&owner("", 1001, "", 0), &OwnerMap::default()), None);
     }
 
     #[test]

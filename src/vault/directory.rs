@@ -35,14 +35,12 @@ pub struct DirectoryProvider {
 }
 
 impl DirectoryProvider {
-    /// The folder need not exist yet. One that others than its owner could write to, or exchange on the way to it,
-    /// is refused.
+    /// The folder need not exist yet. That others than its owner could write to it, or exchange it on the way to it, shows
+    /// with the first call.
     pub fn new(path: &Path) -> Result<Self, ProviderError> {
         let path = std::path::absolute(path)
             .map_err(|_| ProviderError::Configuration("the vault's directory has no name".into()))?;
-        let provider = Self { path, is_swept: AtomicBool::new(false) };
-        provider.folder()?;
-        Ok(provider)
+        Ok(Self { path, is_swept: AtomicBool::new(false) })
     }
 
     /// The folder, if it exists, looked at anew: it may have been exchanged since the last call.

@@ -36,6 +36,8 @@ pub fn save(repository: &mut Repository, homes: &Path) -> BackupReport {
         host: "node".into(),
         tags: vec![],
         rules: RuleOptions { default_excludes: false, ..RuleOptions::default() },
+        secrets: homekeep::files::rules::SecretOptions::default(),
+        vault: None,
         level: 3,
         threads: 2,
         always: false,

@@ -146,6 +146,8 @@ impl Site {
             host: "here".into(),
             tags: Vec::new(),
             rules: RuleOptions { default_excludes: false, ..RuleOptions::default() },
+            secrets: homekeep::files::rules::SecretOptions::default(),
+            vault: None,
             level: 1,
             threads: 2,
             always: false,
@@ -279,8 +281,10 @@ pub fn secret() -> Secret {
     Secret::KeyFile(Zeroizing::new([7; 32]))
 }
 
-fn restore_options(target: RestoreTarget) -> RestoreOptions {
+pub fn restore_options(target: RestoreTarget) -> RestoreOptions {
     RestoreOptions {
+        vault: None,
+        secrets: homekeep::engine::restore::SecretsWanted::default(),
         target,
         overwrite: Overwrite::default(),
         delete: false,

@@ -17,8 +17,16 @@ use homekeep::keys::{Cost, KeyFile, Secret, open_slot, seal_slot};
 use serde_json::{Value, json};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/format-1.json");
-const PURPOSES: [&str; 7] =
-    ["chunk id", "tree id", "gear table", "segment", "segment salt", "descriptor", "hard link group"];
+const PURPOSES: [&str; 8] = [
+    "chunk id",
+    "tree id",
+    "gear table",
+    "segment",
+    "segment salt",
+    "descriptor",
+    "hard link group",
+    "vault",
+];
 const PASSPHRASE: &str = "correct horse battery staple";
 const RANDOM: [u8; 32] = [0x77; 32];
 
@@ -53,6 +61,7 @@ fn every_key_is_the_one_that_its_purpose_names() {
     );
     assert_eq!(keys.descriptor_tag(b"x"), keyed("descriptor", b"x"));
     let inode = [&1_u64.to_le_bytes()[..], &2_u64.to_le_bytes(), &(-3_i128).to_le_bytes()].concat();
+    assert_eq!(*keys.vault_secret(), key("vault"));
     assert_eq!(keys.link_group(1, 2, -3), keyed("hard link group", &inode)[..16]);
 }
 

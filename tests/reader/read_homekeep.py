@@ -248,6 +248,7 @@ PURPOSES = {
     "salt": "segment salt",
     "descriptor": "descriptor",
     "link": "hard link group",
+    "vault": "vault",
 }
 KEY_LINE = b"homekeep-key-1-"
 

@@ -8,6 +8,7 @@ mod report;
 use std::sync::Arc;
 
 pub use arguments::{BackupArguments, level};
+pub use options::own_source;
 
 use crate::cli::busy::BusyLock;
 use crate::cli::context::Context;
@@ -17,8 +18,9 @@ use crate::cli::locate::Origin;
 use crate::cli::open::{self, Created};
 use crate::cli::progress::Progress;
 use crate::cli::text;
+use crate::cli::vault;
 use crate::engine::Meter;
-use crate::engine::backup::backup;
+use crate::engine::backup::{BackupOptions, backup};
 use crate::repo::{RepoError, Repository};
 
 /// Takes a snapshot.
@@ -28,6 +30,7 @@ pub fn run(context: &Context, arguments: &BackupArguments) -> Result<Exit, CliEr
     }
     let options = options::options(context, arguments)?;
     let mut repository = open_or_create(context, arguments)?;
+    let options = BackupOptions { vault: vault::open(context, &repository)?, ..options };
     let _lock = BusyLock::take(repository.cache())?;
     let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));
     let progress = Progress::start(context, "saving", &meter);

@@ -18,6 +18,7 @@ mod repair;
 mod restore;
 mod snapshots;
 mod undo;
+mod vault;
 
 pub use prune::{Age, Unused};
 
@@ -62,6 +63,8 @@ pub enum Command {
     Repair(repair::RepairArguments),
     /// List, add, remove and change what opens the repository
     Key(key::KeyArguments),
+    /// List, show, set and remove secrets, which are kept apart from everything else
+    Vault(vault::VaultArguments),
     /// Print an object of the repository, for debugging
     Cat(cat::CatArguments),
     /// Print completions for a shell
@@ -71,6 +74,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it is to end well whatever happens.
+    pub fn is_best_effort(&self) -> bool {
+        matches!(self, Self::Restore(arguments) if arguments.best_effort)
+    }
+
     /// Does it.
     pub fn run(self, context: &Context) -> Result<Exit, CliError> {
         match self {
@@ -89,6 +97,7 @@ impl Command {
             Self::Check(arguments) => check::run(context, &arguments),
             Self::Repair(arguments) => repair::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),
+            Self::Vault(arguments) => vault::run(context, &arguments),
             Self::Cat(arguments) => cat::run(context, &arguments),
             Self::Completions(arguments) => completions::run(context, &arguments),
             Self::Man(arguments) => man::run(context, &arguments),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod changes;
+mod everyone;
 mod options;
 mod report;
 mod sources;
@@ -16,6 +17,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::synced::Synced;
+use crate::cli::vault;
 use crate::engine::Meter;
 use crate::engine::restore::{RestoreOptions, RestoreReport, restore};
 use crate::repo::Repository;
@@ -25,12 +27,20 @@ use sources::Sources;
 
 /// Brings back what is asked for.
 pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliError> {
+    match arguments.everyone.all_homes {
+        true => everyone::run(context, arguments),
+        false => run_some(context, arguments),
+    }
+}
+
+fn run_some(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliError> {
     let started = Instant::now();
     let options = options::options(context, arguments)?;
     refuse_repository(context, arguments)?;
     let synced = Synced::open(context)?;
-    let sources = Sources::find(&synced, arguments)?;
-    let options = RestoreOptions { target: sources.target(arguments), ..options };
+    let sources = Sources::find(&synced, arguments, &arguments.filter.filter())?;
+    let vault = vault::open(context, &synced.repository)?;
+    let options = RestoreOptions { target: sources.target(arguments), vault, ..options };
     sources.tell(&context.output, &options);
     sources.tell_of_owners(context, &options);
     let meter = Arc::new(Meter::interrupted_by(context.interrupt.deferred()));
@@ -42,7 +52,6 @@ pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliE
     progress.into_iter().for_each(Progress::finish);
     let outcome = Outcome {
         report: result?,
-        kept_newer: changes.kept_newer(),
         homes_missing: sources.missing(),
         damaged: synced.damaged,
         snapshots: sources.snapshots(),

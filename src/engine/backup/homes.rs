@@ -9,6 +9,7 @@ use std::{fmt, io};
 use rustix::fs::FileType;
 
 use super::BackupError;
+use crate::files::place::STAGING;
 use crate::files::walk::{self, ListBuffer, Stat};
 
 /// Which homes a run is about.
@@ -64,8 +65,8 @@ fn under(folder: &Path) -> Result<Vec<FoundHome>, BackupError> {
     let folder_stat = walk::stat(&handle).map_err(unreadable)?;
     // Where others may create links, a link could lead anywhere.
     let trusts_links = folder_stat.mode & 0o022 == 0;
-    let listing =
-        walk::list(&handle, &mut ListBuffer::default(), |name| name != b"lost+found").map_err(unreadable)?;
+    let is_home = |name: &[u8]| name != b"lost+found" && name != STAGING;
+    let listing = walk::list(&handle, &mut ListBuffer::default(), is_home).map_err(unreadable)?;
     let mut homes = Vec::new();
     for entry in listing.entries {
         let path = folder.join(std::ffi::OsStr::from_bytes(&entry.name));
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn directories_are_homes_and_files_are_not() {
         let folder = tempfile::tempdir().unwrap();
-        for user in ["bob", "ann", "lost+found"] {
+        for user in ["bob", "ann", "lost+found", ".homekeep-staged"] {
             std::fs::create_dir(folder.path().join(user)).unwrap();
         }
         std::fs::write(folder.path().join("file"), "").unwrap();

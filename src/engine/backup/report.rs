@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::VaultReport;
 use super::homes::FoundHome;
 use super::scan::{Home, lock};
 use crate::codec::SnapshotId;
@@ -59,6 +60,8 @@ pub struct BackupReport {
     pub homes: Vec<HomeReport>,
     /// What went wrong with single files.
     pub problems: Vec<Problem>,
+    /// What was done with secrets.
+    pub vault: VaultReport,
     /// Objects of the repository that could not be read. Snapshots that need them are damaged.
     pub damaged: Vec<RepoError>,
     /// Why an image of the index that was due could not be published; the snapshot is not affected.
@@ -87,6 +90,7 @@ impl BackupReport {
             outcome: Outcome::Unchanged { id: None },
             homes,
             problems,
+            vault: VaultReport::default(),
             damaged,
             index_problem: None,
             started,

@@ -10,6 +10,7 @@ mod directory;
 mod entries;
 mod listing_saver;
 mod recent;
+mod secrets;
 mod walker;
 
 use std::collections::{HashMap, HashSet};
@@ -23,13 +24,14 @@ pub(super) use directory::{Directory, Outcome};
 use recent::Recent;
 use walker::Walker;
 
+use super::vaulting::{HomeSecrets, VaultRun};
 use super::{BackupError, BackupOptions};
 use crate::codec::{ChunkId, Chunker, Hash};
 use crate::engine::work_queue::WorkQueue;
 use crate::engine::{Meter, Problem, ProblemKind};
 use crate::files::live_sqlite::CopyLimits;
 use crate::files::owner_cache::OwnerCache;
-use crate::files::rules::Rules;
+use crate::files::rules::{Rules, SecretRules};
 use crate::files::walk::Stat;
 use crate::format::Content;
 use crate::index::{HomeKey, Seen, SeenWriter};
@@ -48,6 +50,8 @@ pub struct Home {
     pub stat: Stat,
     /// Its rows in the local index, usable as long as their base commit exists.
     pub seen: Option<HomeKey>,
+    /// Other files were secrets when those rows were written: every directory has to be looked into.
+    pub has_other_rules: bool,
     /// Its tree in the last snapshot, for directories that have no row.
     pub previous: Option<ChunkId>,
     /// When that snapshot was taken: first and last second.
@@ -74,6 +78,8 @@ pub struct Home {
     pub linked: Mutex<HashMap<(u64, u64, i128), Content>>,
     /// Milliseconds spent on copies of live databases.
     copies_ms: AtomicU64,
+    /// What belongs into the vault.
+    pub secrets: Mutex<HomeSecrets>,
 }
 
 /// Times closer than this to a run are not trusted to change with the next write.
@@ -102,6 +108,8 @@ pub struct Totals {
     pub sockets: AtomicU64,
     /// Entries left out by rules.
     pub excluded: AtomicU64,
+    /// Secrets that were read.
+    pub secrets: AtomicU64,
     /// Names that vanished during the run.
     pub vanished: AtomicU64,
 }
@@ -114,6 +122,7 @@ impl Home {
             path,
             stat,
             seen: None,
+            has_other_rules: false,
             previous: None,
             previous_s: (0, 0),
             seen_base: None,
@@ -127,6 +136,7 @@ impl Home {
             outcome: Mutex::default(),
             linked: Mutex::default(),
             copies_ms: AtomicU64::new(0),
+            secrets: Mutex::default(),
         }
     }
 
@@ -160,6 +170,10 @@ pub struct Scan<'a> {
     pub options: &'a BackupOptions,
     /// What to leave out.
     pub rules: &'a Rules,
+    /// What is a secret.
+    pub secrets: &'a SecretRules,
+    /// Where secrets go; nowhere in a dry run.
+    pub vault: Option<&'a VaultRun>,
     /// Names of users and groups.
     pub owners: &'a OwnerCache,
     /// Where to cut.
@@ -189,7 +203,7 @@ impl Scan<'_> {
     ) -> Result<(), BackupError> {
         let queue = Queue::new();
         for (home, root) in homes.into_iter().rev() {
-            queue.push(Directory::root(home, root, self.rules));
+            queue.push(Directory::root(home, root, self.rules, self.secrets));
         }
         let walkers: Vec<_> = (0..self.options.threads.max(1))
             .map(|_| Walker::new(self, repository, seen, writer))

@@ -142,6 +142,8 @@ fn restore_file(
     meter: &Meter,
 ) -> Result<Option<String>, CheckError> {
     let options = RestoreOptions {
+        vault: None,
+        secrets: crate::engine::restore::SecretsWanted::default(),
         target: RestoreTarget::Contents(target.into()),
         overwrite: Overwrite::default(),
         delete: false,

@@ -8,6 +8,7 @@ use super::open_places::OpenPlaces;
 use super::plan::{Context, Job, PlannedDirectory, Planner, path};
 use super::report::{Change, RestoreReport};
 use super::root::Root;
+use super::staging::{self, StagedFiles};
 use super::words::{chain, unless_full};
 use super::{RestoreError, RestoreSource, RestoreTarget, problem};
 use crate::engine::{Meter, Problem, ProblemKind};
@@ -27,6 +28,8 @@ const BATCH_BYTES: u64 = 8 << 20;
 pub struct Restorer<'a> {
     readers: &'a Readers,
     planner: Planner<'a>,
+    /// Where an earlier run put the same tree, for a user who had no account yet.
+    staged: Option<Root>,
     /// First names of files with several, by link group.
     first_names: HashMap<[u8; 16], FirstName>,
 }
@@ -46,8 +49,19 @@ impl<'a> Restorer<'a> {
         context: &'a Context<'a>,
         root: Root,
     ) -> Result<Self, RestoreError> {
+        let staged = staging::find(source, context.options);
+        Ok(Self { staged, ..Self::unstaged(readers, source, context, root)? })
+    }
+
+    /// The same, all of it from the repository.
+    pub fn unstaged(
+        readers: &'a Readers,
+        source: &'a RestoreSource,
+        context: &'a Context<'a>,
+        root: Root,
+    ) -> Result<Self, RestoreError> {
         let planner = Planner::new(source, context, root, readers.reader()?);
-        Ok(Self { readers, planner, first_names: HashMap::new() })
+        Ok(Self { readers, planner, staged: None, first_names: HashMap::new() })
     }
 
     /// The directory that has the tree's contents.
@@ -86,7 +100,7 @@ impl<'a> Restorer<'a> {
         let batches = Batches { jobs: &jobs, next: AtomicUsize::new(0) };
         let threads = self.planner.context.threads;
         let writers: Vec<_> = (0..threads)
-            .map(|_| Ok(Writer::new(&self.planner, self.readers.reader()?, &metas)))
+            .map(|_| Ok(Writer::new(&self.planner, self.staged.as_ref(), self.readers.reader()?, &metas)))
             .collect::<Result<_, RepoError>>()?;
         let done = std::thread::scope(|scope| {
             let threads: Vec<_> =
@@ -232,6 +246,7 @@ struct Writer<'p> {
     metas: &'p [EntryMeta],
     reader: Reader,
     places: OpenPlaces,
+    staged: Option<StagedFiles<'p>>,
     written: Written,
 }
 
@@ -255,7 +270,12 @@ impl From<RepoError> for JobError {
 }
 
 impl<'p> Writer<'p> {
-    fn new(planner: &'p Planner<'_>, reader: Reader, metas: &'p [EntryMeta]) -> Self {
+    fn new(
+        planner: &'p Planner<'_>,
+        staged: Option<&'p Root>,
+        reader: Reader,
+        metas: &'p [EntryMeta],
+    ) -> Self {
         Self {
             directories: &planner.directories,
             root: &planner.root,
@@ -265,6 +285,7 @@ impl<'p> Writer<'p> {
             metas,
             reader,
             places: OpenPlaces::default(),
+            staged: staged.map(StagedFiles::new),
             written: Written::default(),
         }
     }
@@ -334,9 +355,22 @@ impl<'p> Writer<'p> {
     /// Writes a file. Every chunk is verified before its bytes are written.
     fn file(&mut self, job: &Job, place: &Place, meta: &EntryMeta) -> Result<Vec<MetadataProblem>, JobError> {
         let EntryKind::File(content) = &job.entry.kind else { return Ok(Vec::new()) };
+        if job.secret.is_none()
+            && let Some(staged) = &mut self.staged
+            && let Some(node) = staged.adopt(self.directories, job, place, meta)?
+        {
+            Meter::add(&self.meter.bytes, content.size());
+            self.note_first_name(job, node.id);
+            return Ok(node.problems);
+        }
         // A run that is killed leaves a temporary name, never half a file under its own: the next run
         // could take that for newer work.
         let file = place.create_file(&job.entry.name, Placement::Replace)?;
+        if let Some(secret) = &job.secret {
+            file.write_at(secret, 0)?;
+            Meter::add(&self.meter.bytes, secret.len() as u64);
+            return Ok(file.finish(meta)?);
+        }
         let (mut at, mut ends_in_hole) = (0, false);
         let meter = self.meter;
         self.reader.extents(content, &mut |reader, extent| {

@@ -25,6 +25,9 @@ pub enum RestoreError {
     /// A home's recorded place cannot be used.
     #[error("the snapshot gives no usable place for the home of {0:?}; restore it with --target")]
     NoPlace(String),
+    /// The folder for homes of users without an account is not for root alone.
+    #[error("{0} is there, and others than whoever runs this may enter it or own it; move it away")]
+    Staging(PathBuf),
     /// A pattern cannot be used.
     #[error(transparent)]
     Rule(#[from] RuleError),

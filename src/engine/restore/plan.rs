@@ -7,20 +7,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::decide::{Overwrite, decide};
 use super::open_places::OpenPlaces;
 use super::report::{Action, Change, RestoreReport};
 use super::root::Root;
+use super::secrets::{Secret, Secrets, SecretsWanted};
+use super::whose::{home_ids, is_home_owner, is_substitute};
 use super::words::{chain, unless_full};
 use super::{RestoreError, RestoreOptions, RestoreSource, problem};
 use crate::codec::ChunkId;
 use crate::engine::{Meter, ProblemKind};
 use crate::files::metadata::EntryMeta;
-use crate::files::owners::{Ids, Owners, resolve};
+use crate::files::owners::{Ids, OwnerNote, Owners, resolve};
 use crate::files::place::{Found, Kind, Made, Place, PlaceError, Placement, is_part_name};
 use crate::files::read::xattrs_at;
 use crate::files::rules::{RuleOptions, Rules, Scope, Verdict};
-use crate::format::{Entry, EntryKind, Extent, TreeObject, flags};
+use crate::format::{Content, Entry, EntryKind, Extent, TreeObject, flags};
 use crate::index::Location;
 use crate::repo::{Reader, RepoError};
 
@@ -71,6 +75,8 @@ pub struct Job {
     pub directory: usize,
     /// The entry.
     pub entry: Entry,
+    /// Its bytes, where the vault has them.
+    pub secret: Option<Zeroizing<Vec<u8>>>,
     /// Whether something stands in its place.
     pub placement: Placement,
     /// Where its first bytes lie: jobs are done in this order.
@@ -85,6 +91,9 @@ enum Step {
     Page(usize, Option<Place>, ChunkId),
 }
 
+/// An owner with their numbers here, unless owners do not come back, and whether root stands in for them.
+type KnownOwner = (Arc<crate::format::Owner>, Option<(Ids, bool)>);
+
 /// The walk through one tree.
 pub struct Planner<'a> {
     pub source: &'a RestoreSource,
@@ -97,8 +106,9 @@ pub struct Planner<'a> {
     /// Owners that do not exist here.
     pub owner_notes: BTreeSet<String>,
     groups: HashSet<[u8; 16]>,
-    owners: HashMap<usize, (Arc<crate::format::Owner>, Option<Ids>)>,
+    owners: HashMap<usize, KnownOwner>,
     home: Ids,
+    secrets: Secrets<'a>,
     places: OpenPlaces,
     stack: Vec<Step>,
     reader: Reader,
@@ -107,7 +117,7 @@ pub struct Planner<'a> {
 impl<'a> Planner<'a> {
     pub fn new(source: &'a RestoreSource, context: &'a Context<'a>, root: Root, reader: Reader) -> Self {
         let options = context.options;
-        let home = resolve(&source.home.owner, &options.owner_map, context.owners, options.owner_match).ids;
+        let home = home_ids(source, options, context.owners);
         let top = Path::new(OsStr::from_bytes(&source.path)).parent().unwrap_or(Path::new(""));
         let scopes = |rules: &Rules| {
             let path =
@@ -133,6 +143,7 @@ impl<'a> Planner<'a> {
             groups: HashSet::new(),
             owners: HashMap::new(),
             home,
+            secrets: Secrets::new(options.vault.as_deref(), &source.user),
             places: OpenPlaces::default(),
             stack: vec![Step::Enter(0)],
             reader,
@@ -240,8 +251,14 @@ impl<'a> Planner<'a> {
         if parent.scope.decide(name, entry.is_directory()) != Verdict::Keep {
             return None;
         }
+        let is_of_kind = match self.context.options.secrets {
+            SecretsWanted::With => true,
+            SecretsWanted::Without => entry.attributes.vault.is_none(),
+            // Directories are made on the way.
+            SecretsWanted::Only => entry.attributes.vault.is_some(),
+        };
         let matches = |scope: &Scope| scope.decide(name, entry.is_directory()) != Verdict::Keep;
-        Some(parent.is_included() || parent.include.as_ref().is_none_or(matches))
+        Some(is_of_kind && (parent.is_included() || parent.include.as_ref().is_none_or(matches)))
     }
 
     fn subdirectory(
@@ -353,7 +370,7 @@ impl<'a> Planner<'a> {
         &mut self,
         parent: usize,
         place: &Option<Place>,
-        entry: Entry,
+        mut entry: Entry,
         visit: &mut dyn FnMut(&Change<'_>),
         report: &mut RestoreReport,
     ) -> Result<(), RestoreError> {
@@ -372,11 +389,7 @@ impl<'a> Planner<'a> {
             report.problems.push(self.problem(parent, &entry.name, ProblemKind::ForeignLink));
             return Ok(());
         }
-        if let Some(vault) = &entry.attributes.vault {
-            let kind = ProblemKind::Unrestored(format!("its content is in the vault, item {:?}", vault.item));
-            report.problems.push(self.problem(parent, &entry.name, kind));
-            return Ok(());
-        }
+        let Ok(secret) = self.secret(parent, &mut entry, report) else { return Ok(()) };
         let found = place.as_ref().and_then(|place| self.look(parent, place, &entry.name, report));
         let meta = self.meta(&entry);
         let same_metadata = |found: &Found| {
@@ -404,7 +417,7 @@ impl<'a> Planner<'a> {
             }
             Action::Create | Action::Replace => {
                 let placement = if found.is_some() { Placement::Replace } else { Placement::New };
-                self.queue(parent, entry, placement, visit, report)
+                self.queue(parent, entry, secret, placement, visit, report)
             }
             Action::Unchanged | Action::Keep | Action::KeepNewer => {
                 Meter::add(&self.context.meter.files, 1);
@@ -415,10 +428,37 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// The bytes of a file that is in the vault. The entry gets their size, and a mode that lets nobody else read them,
+    /// whatever it was. That there are none is a problem.
+    fn secret(
+        &mut self,
+        parent: usize,
+        entry: &mut Entry,
+        report: &mut RestoreReport,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, ()> {
+        let Some(item) = &entry.attributes.vault else { return Ok(None) };
+        match self.secrets.get(item) {
+            Ok(Secret { value, note }) => {
+                let note = note.map(ProblemKind::OtherVersion);
+                report.problems.extend(note.map(|kind| self.problem(parent, &entry.name, kind)));
+                let length = value.len() as u64;
+                let hole = (length > 0).then_some(Extent::Hole { length });
+                entry.kind = EntryKind::File(Content { depth: 0, extents: hole.into_iter().collect() });
+                entry.mode &= !0o077;
+                Ok(Some(value))
+            }
+            Err(why) => {
+                report.problems.push(self.problem(parent, &entry.name, ProblemKind::Unrestored(why)));
+                Err(())
+            }
+        }
+    }
+
     fn queue(
         &mut self,
         parent: usize,
         entry: Entry,
+        secret: Option<Zeroizing<Vec<u8>>>,
         placement: Placement,
         visit: &mut dyn FnMut(&Change<'_>),
         report: &mut RestoreReport,
@@ -437,7 +477,7 @@ impl<'a> Planner<'a> {
             },
             _ => None,
         };
-        let job = Job { directory: parent, entry, placement, location };
+        let job = Job { directory: parent, entry, secret, placement, location };
         if is_further_name {
             self.links.push(job)
         } else {
@@ -516,8 +556,13 @@ impl<'a> Planner<'a> {
             let ids = options.owners.then(|| {
                 let resolved =
                     resolve(&entry.owner, &options.owner_map, self.context.owners, options.owner_match);
-                self.owner_notes.extend(resolved.notes.iter().map(ToString::to_string));
-                resolved.ids
+                let is_home = is_home_owner(&entry.owner, self.source);
+                let is_told = |note: &&OwnerNote| !is_home || !note.is_of_a_number();
+                self.owner_notes.extend(resolved.notes.iter().filter(is_told).map(ToString::to_string));
+                match is_home {
+                    true => (self.home, is_substitute(self.home, &entry.owner)),
+                    false => (resolved.ids, resolved.is_substitute),
+                }
             });
             if self.owners.len() > 4096 {
                 self.owners.clear();
@@ -526,7 +571,8 @@ impl<'a> Planner<'a> {
             self.owners.insert(key, (Arc::clone(&entry.owner), ids));
             ids
         });
-        EntryMeta::new(entry, ids, self.home, options.setuid)
+        let (owner, is_root_instead) = (ids.map(|(ids, _)| ids), ids.is_some_and(|(_, is)| is));
+        EntryMeta::new(entry, owner, self.home, options.setuid).without_rights_if(is_root_instead)
     }
 
     /// Opens a planned directory; no link is followed on the way.

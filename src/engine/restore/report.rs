@@ -53,6 +53,8 @@ pub struct RestoreReport {
     pub unchanged: u64,
     /// Entries that were kept although the snapshot's differ.
     pub kept: u64,
+    /// Of these, entries that were modified after the snapshot.
+    pub kept_newer: u64,
     /// Entries deleted.
     pub deleted: u64,
     /// Files read back and found right.
@@ -77,6 +79,7 @@ impl RestoreReport {
         self.bytes += other.bytes;
         self.unchanged += other.unchanged;
         self.kept += other.kept;
+        self.kept_newer += other.kept_newer;
         self.deleted += other.deleted;
         self.verified += other.verified;
         self.problems.extend(other.problems);
@@ -91,7 +94,11 @@ impl RestoreReport {
                 self.bytes += change.size;
             }
             Action::Unchanged => self.unchanged += 1,
-            Action::Keep | Action::KeepNewer => self.kept += 1,
+            Action::Keep => self.kept += 1,
+            Action::KeepNewer => {
+                self.kept += 1;
+                self.kept_newer += 1;
+            }
             Action::Delete => self.deleted += 1,
             Action::InTheWay => {}
         }

@@ -31,7 +31,8 @@ impl Root {
                 Ok(Self { place, is_owned: !existed && source.entry.is_directory() })
             }
             RestoreTarget::PerUser(path) => {
-                Self::below(path, &[&source.user, &source.path], source, context, if_missing)
+                let top = (path.as_path(), if_missing);
+                Self::below(top, &[&source.user, &source.path], source, context, if_missing)
             }
             RestoreTarget::InPlace => {
                 let home = &source.home_path;
@@ -39,14 +40,16 @@ impl Root {
                     let user = String::from_utf8_lossy(&source.user).into_owned();
                     return Err(RestoreError::NoPlace(user));
                 };
-                Self::below(parent, &[name.as_bytes(), &source.path], source, context, if_missing)
+                // Whoever's homes these are must get to them.
+                let top = if options.dry_run { IfMissing::Fail } else { IfMissing::CreatePassable };
+                Self::below((parent, top), &[name.as_bytes(), &source.path], source, context, if_missing)
             }
         }
     }
 
     /// Goes down from a directory that the administrator named; below it, no link is followed.
     fn below(
-        top: &Path,
+        (top, if_top_missing): (&Path, IfMissing),
         parts: &[&[u8]],
         source: &RestoreSource,
         context: &Context<'_>,
@@ -58,15 +61,19 @@ impl Root {
         if !source.entry.is_directory() {
             components.pop();
         }
-        let mut place = match Place::open_target(top, if_missing) {
+        let mut place = match Place::open_target(top, if_top_missing) {
             Err(_) if if_missing == IfMissing::Fail => return Ok(Self { place: None, is_owned: true }),
             opened => opened.map_err(fail)?,
         };
         let own = components.len().saturating_sub(source.entry.is_directory().into());
         for (level, component) in components.into_iter().enumerate() {
             place = match if_missing {
-                IfMissing::Create if level == own => place.make_directory(component).map_err(fail)?.0,
-                IfMissing::Create => make_above(&place, component, source, context).map_err(fail)?,
+                IfMissing::Create | IfMissing::CreatePassable if level == own => {
+                    place.make_directory(component).map_err(fail)?.0
+                }
+                IfMissing::Create | IfMissing::CreatePassable => {
+                    make_above(&place, component, source, context).map_err(fail)?
+                }
                 IfMissing::Fail => match place.open_directory(component) {
                     Ok(place) => place,
                     Err(_) => return Ok(Self { place: None, is_owned: true }),

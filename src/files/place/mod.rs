@@ -10,6 +10,7 @@
 //!
 //! What others can do is spoil the names inside of directories that they may change anyway.
 
+mod adopt;
 mod error;
 mod file;
 mod node;
@@ -34,11 +35,15 @@ use super::metadata::{self, EntryMeta, MetadataProblem};
 use crate::format::is_component;
 
 pub use super::handle::Kind;
+pub use adopt::Written;
 pub use error::PlaceError;
 pub use file::PlacedFile;
 pub use node::{Device, Original, PlacedNode};
 pub use remove::Removal;
 pub use staged::is_part_name;
+
+/// The folder, beside homes, that holds those of users who have no account yet. It is nobody's home.
+pub const STAGING: &[u8] = b".homekeep-staged";
 
 const OPEN_DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -54,6 +59,8 @@ pub struct Place {
 pub enum IfMissing {
     /// It is made, with its parents, for root's eyes only until it is finished.
     Create,
+    /// It is made, with its parents, and everyone may pass: homes are to lie below it.
+    CreatePassable,
     /// That is an error.
     Fail,
 }
@@ -133,8 +140,8 @@ impl Place {
         let flags = OPEN_DIRECTORY.difference(OFlags::NOFOLLOW);
         let fail = |errno| PlaceError::new("open the directory", path.as_os_str().as_bytes(), errno);
         let directory = match fs::open(path, flags, Mode::empty()) {
-            Err(Errno::NOENT) if if_missing == IfMissing::Create => {
-                create_with_parents(path)?;
+            Err(Errno::NOENT) if if_missing != IfMissing::Fail => {
+                create_with_parents(path, if_missing)?;
                 fs::open(path, flags, Mode::empty()).map_err(fail)?
             }
             opened => opened.map_err(fail)?,
@@ -176,6 +183,22 @@ impl Place {
             Ok(stat) => Ok(Some(Found::from_stat(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(PlaceError::new("look at", name, errno)),
+        }
+    }
+
+    /// Whether nobody but this process's user may enter, and it is theirs.
+    pub fn is_private(&self) -> bool {
+        let is_mine = |stat: &Stat| stat.st_uid == rustix::process::geteuid().as_raw();
+        fs::fstat(&self.directory).is_ok_and(|stat| is_mine(&stat) && stat.st_mode & 0o077 == 0)
+    }
+
+    /// Removes the directory `name` if nothing is in it, and says whether it is gone.
+    pub fn remove_if_empty(&self, name: &[u8]) -> Result<bool, PlaceError> {
+        check(name)?;
+        match fs::unlinkat(&self.directory, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            Err(errno) => Err(PlaceError::new("remove", name, errno)),
         }
     }
 
@@ -229,11 +252,28 @@ fn check(name: &[u8]) -> Result<(), PlaceError> {
     if is_component(name) { Ok(()) } else { Err(PlaceError::NotAComponent { name: error::printable(name) }) }
 }
 
-fn create_with_parents(path: &Path) -> Result<(), PlaceError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| {
+/// Each missing directory is made for this process's user alone and opened to others then, whatever the umask
+/// says.
+fn create_with_parents(path: &Path, if_missing: IfMissing) -> Result<(), PlaceError> {
+    let fail = |source| {
         let name = path.display().to_string();
         PlaceError::Io { action: "create the directory", name, source }
-    })
+    };
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    for directory in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            // Somebody else made it, and says who may enter.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            made => made.map_err(fail)?,
+        }
+        if if_missing == IfMissing::CreatePassable {
+            let handle = fs::open(directory, OPEN_DIRECTORY, Mode::empty());
+            let mode = Mode::from_raw_mode(0o755);
+            handle.and_then(|handle| fs::fchmod(handle, mode)).map_err(|errno| fail(errno.into()))?;
+        }
+    }
+    Ok(())
 }
 
 fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Vec<Listed>> {

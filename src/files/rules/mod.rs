@@ -21,6 +21,7 @@ mod options;
 mod pattern;
 mod pattern_file;
 mod scope;
+mod secrets;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -33,6 +34,10 @@ pub use marker::Marker;
 pub use options::RuleOptions;
 pub use pattern_file::{MAX_IGNORE_BYTES, PatternFile};
 pub use scope::Scope;
+pub use secrets::{
+    LOOK_LEN, MAX_LOOKED_INTO, Secrecy, SecretOptions, SecretRules, SecretScope, default_secret_rules,
+    looks_secret,
+};
 
 use list::{Level, PatternList};
 use pattern::Case;

@@ -26,7 +26,7 @@ fn site() -> (TempDir, PathBuf, DirectoryProvider) {
 }
 
 fn refusal(path: &Path) -> String {
-    match DirectoryProvider::new(path).unwrap_err() {
+    match DirectoryProvider::new(path).unwrap().list().unwrap_err() {
         ProviderError::Configuration(text) => text,
         other => panic!("{other:?}"),
     }

@@ -27,7 +27,7 @@ fn objects_have_their_documented_fields() {
         &summary,
         "outcome dry_run snapshot_id homes total_files_processed total_directories_processed \
          total_bytes_processed files_read data_added data_added_packed objects_added excluded sockets vanished \
-         problems damaged_objects homes_missing homes_shrunk backup_start backup_end total_duration",
+         problems damaged_objects homes_missing homes_shrunk secrets vaults_written backup_start backup_end total_duration",
     );
     assert_eq!((&summary["outcome"], &summary["objects_added"]), (&"saved".into(), &1.into()));
     let objects = answer.objects();

@@ -219,6 +219,8 @@ fn backup_options(homes: &Path, source: usize) -> BackupOptions {
         host: "here".into(),
         tags: Vec::new(),
         rules: RuleOptions { default_excludes: false, ..RuleOptions::default() },
+        secrets: homekeep::files::rules::SecretOptions::default(),
+        vault: None,
         level: 1,
         threads: 1,
         always: true,

@@ -38,6 +38,8 @@ pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupO
             arguments.tag.clone()
         },
         rules: rules(&arguments.rules, config)?,
+        secrets: context.config.vault.secrets(),
+        vault: None,
         level: effort::level(arguments.compression.or(config.compression_level)),
         threads: effort::threads(jobs),
         always: arguments.always || config.always == Some(true),
@@ -56,6 +58,11 @@ pub fn options(context: &Context, arguments: &BackupArguments) -> Result<BackupO
             .map(Into::into)
             .collect(),
     })
+}
+
+/// The source of this machine's backups, as far as flags do not name another.
+pub fn own_source(context: &Context) -> String {
+    source(&BackupArguments::default(), &context.config.backup, &variable)
 }
 
 /// The cluster's name outlives the hosts that bear it.

@@ -22,6 +22,9 @@ pub fn tell(output: &Output, report: &BackupReport) {
         let error = text::chain(error);
         output.warn(&format!("{error}. Snapshots that need it are damaged; others are not"));
     }
+    if let Some(error) = &report.vault.unavailable {
+        output.warn(&format!("{}. Secrets that did not change are there from before", text::chain(error)));
+    }
     report.homes.iter().filter_map(attention).for_each(|message| output.warn(&message));
     if output.verbosity == Verbosity::Verbose {
         output.line(&homes_table(&report.homes));
@@ -102,6 +105,9 @@ struct Summary {
     damaged_objects: usize,
     homes_missing: usize,
     homes_shrunk: usize,
+    /// Secrets that were found, and users whose document was written.
+    secrets: u64,
+    vaults_written: u64,
     backup_start: String,
     backup_end: String,
     /// Seconds.
@@ -138,6 +144,8 @@ impl Summary {
             damaged_objects: report.damaged.len(),
             homes_missing: homes(Attention::Missing),
             homes_shrunk: homes(Attention::Shrunk),
+            secrets: report.vault.items,
+            vaults_written: report.vault.written,
             backup_start: rfc3339(report.started.as_millisecond()),
             backup_end: rfc3339(report.finished.as_millisecond()),
             total_duration: duration.max(0) as f64 / 1000.0,
@@ -168,7 +176,14 @@ impl Summary {
             ),
             Outcome::DryRun { .. } => format!("would save: {what}; {new}; nothing stored, {time}"),
         };
-        line + &self.left_out()
+        line + &self.kept_apart() + &self.left_out()
+    }
+
+    fn kept_apart(&self) -> String {
+        match self.secrets {
+            0 => String::new(),
+            secrets => format!("; {} in the vault", count(secrets, "secret", "secrets")),
+        }
     }
 
     fn left_out(&self) -> String {
@@ -208,6 +223,9 @@ struct HomeEnd {
 
 fn tell_programs(output: &Output, report: &BackupReport) {
     problems::tell_programs(output, &report.problems);
+    if let Some(error) = &report.vault.unavailable {
+        output.warn(&text::chain(error));
+    }
     for error in &report.damaged {
         output.object(&DamagedObject {
             message_type: "error",

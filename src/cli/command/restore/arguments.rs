@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::cli::choose::FilterArguments;
+use crate::cli::command::Age;
 use crate::cli::config::Overwrite as Configured;
-use crate::engine::restore::Overwrite;
+use crate::engine::restore::{Overwrite, SecretsWanted};
 use crate::files::metadata::SetuidPolicy;
 
 /// Bring homes, directories or files back
@@ -18,19 +19,32 @@ use crate::files::metadata::SetuidPolicy;
 /// that really holds it: one in which it was missing or had shrunk, as on a machine that was just set up, is
 /// passed over. Nothing is deleted without --delete, and a restore that was interrupted goes on where it ended
 /// when it is run again.
+///
+/// `restore --all-homes` brings everyone of one source back, where they were or below --target, and tells of each
+/// home what came of it. What is wrong with one stops no other. Homes of users who have no account here are left
+/// alone, unless --create-users, --wait-for-users or --stage-users says otherwise.
 #[derive(Debug, Default, Args)]
-#[command(group(ArgGroup::new("where").required(true).args(["target", "in_place"])))]
+#[command(group(
+    ArgGroup::new("where").required(true).multiple(true).args(["target", "in_place", "all_homes"])
+))]
 pub struct RestoreArguments {
     /// What to bring back: `latest`, `latest~2`, an id or its beginning, or a time (`@yesterday`,
     /// `@2026-11-20T10:00`, `@2h ago`), with `:USER` or `:USER/path` for a part of it [default: latest]
     #[arg(value_name = "SPEC[:USER[/path]]")]
     pub spec: Option<OsString>,
     /// Bring it back into this directory, which is made if it is missing
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", conflicts_with = "in_place")]
     pub target: Option<PathBuf>,
     /// Bring it back where it was
     #[arg(long)]
     pub in_place: bool,
+    /// Everyone.
+    #[command(flatten)]
+    pub everyone: EveryoneArguments,
+    /// End with code 0 whatever happens, once the command line is understood: for scripts whose failure would
+    /// keep a machine from starting. What happened is told as ever, and its code beside it
+    #[arg(long)]
+    pub best_effort: bool,
     /// Only what matches (repeatable; the syntax of --exclude)
     #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub include: Vec<String>,
@@ -43,6 +57,26 @@ pub struct RestoreArguments {
     /// How it is brought back.
     #[command(flatten)]
     pub how: HowArguments,
+}
+
+/// Bringing everyone back.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Everyone")]
+pub struct EveryoneArguments {
+    /// Bring back every user's home of one source: that of --source, or this machine's, or the only one there is
+    #[arg(long, conflicts_with = "user")]
+    pub all_homes: bool,
+    /// Make accounts for users who have none here, with the numbers they had if those are free, and a locked password
+    #[arg(long, requires = "all_homes", conflicts_with = "numeric_ids")]
+    pub create_users: bool,
+    /// Look for missing accounts until so long after the start, and bring each home back when its account is there
+    #[arg(long, requires = "all_homes", value_name = "DURATION")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "10m")]
+    pub wait_for_users: Option<Age>,
+    /// Put homes of users without an account into `.homekeep-staged` beside the others, which only root may enter;
+    /// the same command moves them into place once there is one
+    #[arg(long, requires = "all_homes")]
+    pub stage_users: bool,
 }
 
 /// How a tree is brought back.
@@ -77,6 +111,12 @@ pub struct HowArguments {
     /// Bring device files back
     #[arg(long)]
     pub devices: bool,
+    /// Leave out what is in the vault: keys, tokens, passwords
+    #[arg(long, conflicts_with = "only_secrets")]
+    pub without_secrets: bool,
+    /// Bring back what is in the vault, and nothing else
+    #[arg(long, conflicts_with = "delete")]
+    pub only_secrets: bool,
     /// Threads that write [default: one for each processor]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
@@ -104,6 +144,17 @@ pub enum SetuidArgument {
     Own,
     /// All of them: whoever can write snapshots is trusted like root
     Always,
+}
+
+impl HowArguments {
+    /// Whether secrets come back, and whether anything else does.
+    pub fn secrets(&self) -> SecretsWanted {
+        match (self.without_secrets, self.only_secrets) {
+            (true, _) => SecretsWanted::Without,
+            (_, true) => SecretsWanted::Only,
+            _ => SecretsWanted::With,
+        }
+    }
 }
 
 impl From<OverwriteArgument> for Overwrite {

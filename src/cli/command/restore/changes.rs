@@ -15,7 +15,6 @@ pub struct Changes<'o> {
     /// What paths of changes begin at.
     above: HomePath,
     detail: Detail,
-    kept_newer: u64,
 }
 
 /// How many entries are told.
@@ -50,7 +49,7 @@ impl<'o> Changes<'o> {
             Verbosity::Normal if is_dry_run => Detail::Changes,
             Verbosity::Normal | Verbosity::Quiet => Detail::Nothing,
         };
-        Self { output, above: sources.above(), detail, kept_newer: 0 }
+        Self { output, above: sources.above(), detail }
     }
 
     /// Whether there are lines for people.
@@ -58,14 +57,8 @@ impl<'o> Changes<'o> {
         self.detail != Detail::Nothing && !self.output.is_json()
     }
 
-    /// Entries that were kept because they were modified after the snapshot.
-    pub fn kept_newer(&self) -> u64 {
-        self.kept_newer
-    }
-
     /// Tells one.
     pub fn tell(&mut self, change: &Change<'_>) {
-        self.kept_newer += u64::from(change.action == Action::KeepNewer);
         match (self.detail, change.action) {
             (Detail::Nothing, _) | (Detail::Changes, Action::Unchanged) => {}
             _ if self.output.is_json() => self.output.object(&self.object(change)),

@@ -16,6 +16,8 @@ pub fn options(context: &Context, arguments: &RestoreArguments) -> Result<Restor
     let overwrite = how.overwrite.or_else(|| config.overwrite.map(Into::into));
     let is_numeric = how.numeric_ids || config.numeric_ids == Some(true);
     Ok(RestoreOptions {
+        vault: None,
+        secrets: how.secrets(),
         target: RestoreTarget::InPlace,
         overwrite: overwrite.unwrap_or(OverwriteArgument::UnlessModified).into(),
         delete: how.delete,

@@ -14,8 +14,6 @@ use crate::engine::restore::RestoreReport;
 pub struct Outcome {
     /// What the engine says.
     pub report: RestoreReport,
-    /// Of the entries that were kept, those that were modified after the snapshot.
-    pub kept_newer: u64,
     /// Homes that were to be there and are not.
     pub homes_missing: usize,
     /// Objects of the repository that cannot be read.
@@ -46,6 +44,8 @@ struct Summary<'o> {
     problems: usize,
     homes_missing: usize,
     damaged_objects: usize,
+    /// The code that the command ends with, but for --best-effort.
+    exit_code: u8,
     /// Seconds.
     total_duration: f64,
 }
@@ -100,12 +100,13 @@ impl Outcome {
             bytes_restored: report.bytes,
             unchanged: report.unchanged,
             kept: report.kept,
-            kept_newer: self.kept_newer,
+            kept_newer: report.kept_newer,
             deleted: report.deleted,
             verified: report.verified,
             problems: self.losses(),
             homes_missing: self.homes_missing,
             damaged_objects: self.damaged,
+            exit_code: self.exit().code(),
             total_duration: self.elapsed.as_millis() as f64 / 1000.0,
         }
     }
@@ -132,8 +133,11 @@ impl Outcome {
         let report = &self.report;
         let parts = [
             (report.unchanged, "unchanged"),
-            (self.kept_newer, "kept because modified after the snapshot (--overwrite always replaces them)"),
-            (report.kept - self.kept_newer.min(report.kept), "kept"),
+            (
+                report.kept_newer,
+                "kept because modified after the snapshot (--overwrite always replaces them)",
+            ),
+            (report.kept - report.kept_newer.min(report.kept), "kept"),
             (report.deleted, "deleted"),
             (report.verified, "verified"),
             (self.losses() as u64, if self.losses() == 1 { "problem" } else { "problems" }),

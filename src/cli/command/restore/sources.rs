@@ -34,12 +34,11 @@ pub struct Sources<'s> {
 
 impl<'s> Sources<'s> {
     /// Finds what the command line means.
-    pub fn find(synced: &'s Synced, arguments: &RestoreArguments) -> Result<Self, CliError> {
+    pub fn find(synced: &'s Synced, arguments: &RestoreArguments, filter: &Filter) -> Result<Self, CliError> {
         let latest = OsStr::new("latest");
         let spec = arguments.filter.spec(arguments.spec.as_deref().unwrap_or(latest))?;
-        let filter = arguments.filter.filter();
-        refuse_unknown_users(&filter, &synced.snapshots)?;
-        let found = resolve_place(&synced.snapshots, &spec, &filter, Timestamp::now())?;
+        refuse_unknown_users(filter, &synced.snapshots)?;
+        let found = resolve_place(&synced.snapshots, &spec, filter, Timestamp::now())?;
         match found {
             SelectedPlace::InHome { state, path } => {
                 let place = lookup(&mut synced.repository.reader()?, state.root, &path)?;
@@ -68,6 +67,11 @@ impl<'s> Sources<'s> {
             return Err(SelectError::SeveralSources { user: twice[0].home.user.clone(), sources }.into());
         }
         Ok(Self { states, absent, place: None })
+    }
+
+    /// The homes, in the order of their trees, if all are of one logical machine.
+    pub fn states(&self) -> &[HomeState<'s>] {
+        &self.states
     }
 
     /// Says of each home what a person should know of the state that was chosen.

@@ -17,11 +17,12 @@ use crate::engine::backup::seen_listing::Signature;
 use crate::engine::{Meter, ProblemKind};
 use crate::files::live_sqlite;
 use crate::files::read::{OpenError, OpenFile, xattrs_at};
+use crate::files::rules::Secrecy;
 use crate::files::walk::{self, Listed, Stat};
 use crate::format::{Attributes, Content, Entry, EntryKind, flags};
 
 /// A file that changes while it is read is read so often before it is saved as it is.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// A regular file that was saved, or why it was not.
 struct SavedContent {
@@ -29,6 +30,16 @@ struct SavedContent {
     flags: u64,
     stat: Stat,
     xattrs: Vec<crate::format::Xattr>,
+}
+
+/// What came of reading a file.
+enum FileRead {
+    /// Its content is stored.
+    Saved(SavedContent),
+    /// It is a secret, and nothing of it was stored.
+    Secret,
+    /// It is gone, or cannot be read.
+    Nothing,
 }
 
 impl Walker<'_> {
@@ -39,10 +50,11 @@ impl Walker<'_> {
         handle: &OwnedFd,
         listed: &Listed,
         names: &dyn Fn(&OsStr) -> bool,
+        secrecy: Secrecy,
     ) -> Result<Option<(Signature, Entry)>, BackupError> {
         let Listed { name, stat } = listed;
         let kind = match stat.kind {
-            FileType::RegularFile => return self.new_file(directory, handle, listed, names),
+            FileType::RegularFile => return self.new_file(directory, handle, listed, names, secrecy),
             FileType::Symlink => match walk::read_link(handle, name) {
                 Ok(target) => EntryKind::Symlink(target),
                 Err(error) => return Ok(self.unreadable(directory, name, error)),
@@ -74,6 +86,7 @@ impl Walker<'_> {
         handle: &OwnedFd,
         listed: &Listed,
         names: &dyn Fn(&OsStr) -> bool,
+        secrecy: Secrecy,
     ) -> Result<Option<(Signature, Entry)>, BackupError> {
         let Listed { name, stat } = listed;
         let home = &directory.home;
@@ -84,22 +97,25 @@ impl Walker<'_> {
             return Ok(Some((Signature::NONE, entry)));
         }
         let link = (stat.device, stat.inode, stat.ctime_ns());
+        if secrecy == Secrecy::Secret {
+            return self.secret_file(directory, handle, listed, true);
+        }
         let linked = if stat.links > 1 { lock(&home.linked).get(&link).cloned() } else { None };
-        let saved = match linked {
+        let is_turned_off = secrecy == Secrecy::TurnedOff;
+        let read = match linked {
             Some(content) => match xattrs_at(handle, name) {
-                Ok(xattrs) => SavedContent { content, flags: 0, stat: *stat, xattrs },
+                Ok(xattrs) => FileRead::Saved(SavedContent { content, flags: 0, stat: *stat, xattrs }),
                 Err(error) => return Ok(self.unreadable(directory, name, error)),
             },
             None if self.is_live_database(listed, names) => {
-                match self.copy_database(directory, handle, listed)? {
-                    Some(saved) => saved,
-                    None => return Ok(None),
-                }
+                self.copy_database(directory, handle, listed, is_turned_off)?
             }
-            None => match self.read_file(directory, handle, name)? {
-                Some(saved) => saved,
-                None => return Ok(None),
-            },
+            None => self.read_file(directory, handle, name, is_turned_off)?,
+        };
+        let saved = match read {
+            FileRead::Saved(saved) => saved,
+            FileRead::Secret => return self.secret_file(directory, handle, listed, false),
+            FileRead::Nothing => return Ok(None),
         };
         if saved.stat.links > 1 && saved.flags == 0 {
             let link = (saved.stat.device, saved.stat.inode, saved.stat.ctime_ns());
@@ -114,29 +130,39 @@ impl Walker<'_> {
 
     /// Root reads everything, so a user could have any file saved, and handed back, by linking it into
     /// the home. A name that is not the only one, of a file that is not the user's, is not read.
-    fn is_foreign_link(&self, directory: &Directory, stat: &Stat) -> bool {
+    pub(super) fn is_foreign_link(&self, directory: &Directory, stat: &Stat) -> bool {
         self.scan.options.is_privileged && stat.links > 1 && stat.uid != directory.home.stat.uid
     }
 
-    /// Reads a file, again if it changes meanwhile; none when there is none, or it cannot be read.
+    fn not_read(&self, directory: &Directory, name: &[u8], error: Errno) -> FileRead {
+        let nothing: Option<()> = self.unreadable(directory, name, error);
+        debug_assert!(nothing.is_none());
+        FileRead::Nothing
+    }
+
+    /// Reads a file, again if it changes meanwhile.
     fn read_file(
         &mut self,
         directory: &Directory,
         handle: &OwnedFd,
         name: &[u8],
-    ) -> Result<Option<SavedContent>, BackupError> {
+        is_turned_off: bool,
+    ) -> Result<FileRead, BackupError> {
         let totals = &directory.home.totals;
         for attempt in 1..=ATTEMPTS {
             let file = match OpenFile::open(handle, name) {
                 Ok(file) => file,
-                Err(OpenError::Vanished) => return Ok(self.unreadable(directory, name, Errno::NOENT)),
+                Err(OpenError::Vanished) => return Ok(self.not_read(directory, name, Errno::NOENT)),
                 // What took its place is seen by the next run.
-                Err(OpenError::Replaced) => return Ok(self.unreadable(directory, name, Errno::NOENT)),
-                Err(OpenError::Failed(error)) => return Ok(self.unreadable(directory, name, error)),
+                Err(OpenError::Replaced) => return Ok(self.not_read(directory, name, Errno::NOENT)),
+                Err(OpenError::Failed(error)) => return Ok(self.not_read(directory, name, error)),
             };
             // The name may by now lead to another inode than the listing showed.
             if self.is_foreign_link(directory, &file.stat) {
-                return Ok(self.unreadable(directory, name, Errno::NOENT));
+                return Ok(self.not_read(directory, name, Errno::NOENT));
+            }
+            if attempt == 1 && self.is_secret_inside(directory, &file, name, is_turned_off) {
+                return Ok(FileRead::Secret);
             }
             let read = self.saver.save(&file, &mut self.session);
             let (saved, now, xattrs) = match (read, file.stat_again(), file.xattrs()) {
@@ -144,7 +170,7 @@ impl Walker<'_> {
                 (Err(SaveError::Repository(error)), ..) => return Err(error.into()),
                 (Err(SaveError::Interrupted), ..) => return Err(BackupError::Interrupted),
                 (Err(SaveError::Read(error)), ..) | (_, Err(error), _) | (_, _, Err(error)) => {
-                    return Ok(self.unreadable(directory, name, error));
+                    return Ok(self.not_read(directory, name, error));
                 }
             };
             Meter::add(&totals.bytes_new, saved.bytes_new);
@@ -155,7 +181,12 @@ impl Walker<'_> {
                     directory.home.problem(directory.path_of(name), ProblemKind::Changed);
                 }
                 let flags = if is_whole { 0 } else { flags::CHANGED };
-                return Ok(Some(SavedContent { content: saved.content, flags, stat: now, xattrs }));
+                return Ok(FileRead::Saved(SavedContent {
+                    content: saved.content,
+                    flags,
+                    stat: now,
+                    xattrs,
+                }));
             }
         }
         unreachable!("the last attempt returns")
@@ -167,13 +198,14 @@ impl Walker<'_> {
         directory: &Directory,
         handle: &OwnedFd,
         listed: &Listed,
-    ) -> Result<Option<SavedContent>, BackupError> {
+        is_turned_off: bool,
+    ) -> Result<FileRead, BackupError> {
         let Listed { name, stat } = listed;
         let account = self.scan.owners.account(stat.uid, stat.gid);
         let is_database =
             read_start(handle, name, live_sqlite::MAGIC.len()).as_deref() == Some(&live_sqlite::MAGIC[..]);
         if !is_database {
-            return self.read_file(directory, handle, name);
+            return self.read_file(directory, handle, name, is_turned_off);
         }
         let began = Instant::now();
         let copy = match directory.home.copy_limits() {
@@ -193,7 +225,12 @@ impl Walker<'_> {
                     Meter::add(&directory.home.totals.files_read, 1);
                     let xattrs = xattrs_at(handle, name).unwrap_or_default();
                     let flags = flags::SQLITE_COPY;
-                    return Ok(Some(SavedContent { content: saved.content, flags, stat: *stat, xattrs }));
+                    return Ok(FileRead::Saved(SavedContent {
+                        content: saved.content,
+                        flags,
+                        stat: *stat,
+                        xattrs,
+                    }));
                 }
                 Err(SaveError::Repository(error)) => return Err(error.into()),
                 Err(SaveError::Interrupted) => return Err(BackupError::Interrupted),
@@ -202,8 +239,12 @@ impl Walker<'_> {
             Err(why) => why,
         };
         directory.home.problem(directory.path_of(name), ProblemKind::LiveDatabase(why));
-        let saved = self.read_file(directory, handle, name)?;
-        Ok(saved.map(|saved| SavedContent { flags: saved.flags | flags::SQLITE_RAW, ..saved }))
+        Ok(match self.read_file(directory, handle, name, is_turned_off)? {
+            FileRead::Saved(saved) => {
+                FileRead::Saved(SavedContent { flags: saved.flags | flags::SQLITE_RAW, ..saved })
+            }
+            other => other,
+        })
     }
 
     pub(super) fn link_group(&self, stat: &Stat) -> Option<[u8; 16]> {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::{Home, Recent, lock};
 use crate::codec::ChunkId;
-use crate::files::rules::{Rules, Scope};
+use crate::files::rules::{Rules, Scope, SecretRules, SecretScope};
 use crate::files::walk::{self, Listed, Stat};
 use crate::format::Xattr;
 use crate::index::SeenDirectory;
@@ -32,6 +32,8 @@ pub struct Directory {
     pub stat: Stat,
     /// The rules in it, without its own ignore file.
     pub scope: Scope,
+    /// What is a secret in it.
+    pub secret_scope: SecretScope,
     /// Its tree in the last snapshot, when there is nothing better.
     pub previous: Option<ChunkId>,
     /// Its handle while it is kept open.
@@ -84,8 +86,9 @@ pub struct Outcome {
 
 impl Directory {
     /// A home's own directory.
-    pub fn root(home: Arc<Home>, handle: OwnedFd, rules: &Rules) -> Arc<Self> {
+    pub fn root(home: Arc<Home>, handle: OwnedFd, rules: &Rules, secrets: &SecretRules) -> Arc<Self> {
         let (stat, scope, previous) = (home.stat, rules.home(&home.path), home.previous);
+        let secret_scope = secrets.home(&home.path);
         OPEN_HANDLES.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             home,
@@ -93,6 +96,7 @@ impl Directory {
             name: Box::default(),
             stat,
             scope,
+            secret_scope,
             previous,
             handle: Mutex::new(Some(Arc::new(handle))),
             pending: AtomicUsize::new(0),
@@ -114,6 +118,7 @@ impl Directory {
             name: listed.name.clone(),
             stat: listed.stat,
             scope: scope.enter(OsStr::from_bytes(&listed.name)),
+            secret_scope: self.secret_scope.enter(OsStr::from_bytes(&listed.name)),
             previous,
             handle: Mutex::new(None),
             pending: AtomicUsize::new(0),

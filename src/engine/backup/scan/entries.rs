@@ -19,6 +19,7 @@ use crate::engine::backup::prior::Prior;
 use crate::engine::backup::seen_listing::Signature;
 use crate::files::live_sqlite;
 use crate::files::read::xattrs_at;
+use crate::files::rules::Secrecy;
 use crate::files::walk::{Listed, Stat};
 use crate::format::{Attributes, Entry, EntryKind, Owner, PageBuilder, flags};
 use crate::index::SeenRow;
@@ -53,12 +54,20 @@ impl Walker<'_> {
             if self.belongs_to_database(listed, &copied) {
                 continue;
             }
+            // A secret's bytes are needed as soon as anything changed beside it: the vault may lack them.
+            let secrecy = match listed.stat.kind.is_file() {
+                true => directory.secret_scope.decide(OsStr::from_bytes(&listed.name)),
+                false => Secrecy::Ordinary,
+            };
+            let is_secret = secrecy == Secrecy::Secret
+                || known.as_ref().is_some_and(|(_, entry)| entry.attributes.vault.is_some());
+            let known = known.filter(|_| !is_secret);
             if let Some((signature, entry)) = self.known_entry(&directory.home, listed, known, handle, &names)
             {
                 listing.push(signature, entry, &mut self.session)?;
                 continue;
             }
-            match self.new_entry(directory, handle, listed, &names)? {
+            match self.new_entry(directory, handle, listed, &names, secrecy)? {
                 Some((signature, entry)) => {
                     if entry.attributes.flags & flags::SQLITE_COPY != 0 {
                         copied.insert(entry.name.clone());

@@ -164,7 +164,9 @@ impl<'a> Walker<'a> {
         }
         visit.is_same = visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest)
             && !visit.is_incomplete
-            && !self.scan.options.verify_unchanged;
+            && !self.scan.options.verify_unchanged
+            && !home.has_other_rules
+            && !self.must_read_secrets(directory);
         let children = self.children(directory, &mut visit, &scope)?;
         if visit.is_same && children.is_empty() {
             visit.entries = Vec::new();
@@ -282,6 +284,7 @@ impl<'a> Walker<'a> {
         match &directory.parent {
             None => {
                 *lock(&directory.home.outcome) = outcome;
+                self.scan.vault.into_iter().for_each(|vault| vault.hand_over(&directory.home));
                 None
             }
             Some((parent, index)) => {
@@ -300,6 +303,7 @@ impl<'a> Walker<'a> {
             visit.is_same && visit.children.iter().all(|c| c.outcome.as_ref().is_some_and(|o| o.is_same));
         if let Some(seen) = visit.seen.take_if(|_| all_same) {
             self.count(directory, seen.files, seen.bytes);
+            self.keep_secrets(directory);
             lock(&home.visited).push(place);
             let outcome =
                 Outcome { tree: seen.tree, is_same: true, stat: directory.stat, xattrs: visit.xattrs };

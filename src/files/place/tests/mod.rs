@@ -1,6 +1,7 @@
-//! Tests of the restore target: what is made is exactly what was asked for (`kinds`), and nothing
+//! Tests of the restore target: what is made is exactly what was asked for (`kinds`, `adopted`), and nothing
 //! outside is touched (`hostile`). Those that need root say so and pass when run by anybody else.
 
+mod adopted;
 mod hostile;
 mod kinds;
 
