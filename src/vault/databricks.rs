@@ -156,18 +156,20 @@ impl DatabricksProvider {
         got.map_err(|error| self.failed(error, Wanted::Read(&copy.scope)))
     }
 
-    /// Where to put a secret: where it is, or a place of its own.
-    fn place(&self, key: &str) -> Result<Copy, ProviderError> {
+    /// Where to put a secret: where it is, or a place of its own; and whether it is new there.
+    fn place(&self, key: &str) -> Result<(Copy, bool), ProviderError> {
         self.explore_beyond(0)?;
         for _ in 0..MAX_MOVES {
             let seen = {
                 let known = &mut *self.known();
-                let copy = known.placement.copies(key).first().cloned();
-                if let Some(copy) = copy.or_else(|| known.placement.reserve(key)) {
+                if let Some(copy) = known.placement.copies(key).first() {
                     if known.placement.is_read_only(copy.number) {
                         return Err(self.read_only(&copy.scope));
                     }
-                    return Ok(copy);
+                    return Ok((copy.clone(), false));
+                }
+                if let Some(copy) = known.placement.reserve(key) {
+                    return Ok((copy, true));
                 }
                 if let Some(scope) = known.placement.only_read_only() {
                     return Err(self.read_only(scope));
@@ -209,7 +211,7 @@ impl DatabricksProvider {
 
     /// One try to put a secret where it belongs; none if it belongs elsewhere by now.
     fn put_once(&self, user: &str, key: &str, document: &[u8]) -> Result<Option<Written>, ProviderError> {
-        let copy = self.place(key)?;
+        let (copy, is_new) = self.place(key)?;
         let error = match api::put_secret(&self.client, &copy.scope, key, document) {
             Ok(answer) => {
                 self.known().placement.was_put(key, copy.number);
@@ -231,7 +233,7 @@ impl DatabricksProvider {
                 known.listings = 0;
             }
             _ => {
-                if copy.time_ms.is_none() {
+                if is_new {
                     known.placement.forget(key, copy.number);
                 }
                 return Err(self.failed(error, Wanted::Write { user, scope: &copy.scope }));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::document::{Document, SALT_LEN, Stored};
+use super::document::{Document, Item, SALT_LEN, Stored};
 use super::error::VaultError;
 use super::provider::{Listing, Provider, Written};
 use super::secret::{Place, UnsealError, VaultSecret, Version};
@@ -102,13 +102,17 @@ impl Vault {
     /// A user's document; none if there is none.
     pub fn read(&self, user: &str) -> Result<Option<Document>, VaultError> {
         let Some(text) = self.provider.get(user)? else { return Ok(None) };
-        let document = Document::from_json(user, &text).map_err(|source| VaultError::Document {
+        self.parse(user, &text).map(Some)
+    }
+
+    fn parse(&self, user: &str, text: &[u8]) -> Result<Document, VaultError> {
+        let document = Document::from_json(user, text).map_err(|source| VaultError::Document {
             user: user.into(),
             location: self.provider.location(),
             source,
         })?;
         self.secret_of(&document)?;
-        Ok(Some(document))
+        Ok(document)
     }
 
     fn secret_of(&self, document: &Document) -> Result<&VaultSecret, VaultError> {
@@ -318,8 +322,9 @@ impl Vault {
                 Some(document) => document.clone(),
                 None => Document::new(user, self.secrets[0].id(), random_bytes()?),
             };
+            let has_copies = before.is_some() && self.adopt_older_copies(&mut after)?;
             apply(&mut after)?;
-            if before.as_ref().map_or(after.items.is_empty(), |before| *before == after) {
+            if !has_copies && before.as_ref().map_or(after.items.is_empty(), |before| *before == after) {
                 return Ok(None);
             }
             let written = self.provider.put(user, &after.to_json())?;
@@ -337,6 +342,45 @@ impl Vault {
             is_absent = false;
         }
         Err(VaultError::Contended { user: user.into(), location: self.provider.location() })
+    }
+
+    /// Takes over what only other copies of the document have, which a race of two machines left and the next put
+    /// removes; false if there are none. Each copy has a salt of its own, so values are sealed anew.
+    fn adopt_older_copies(&self, document: &mut Document) -> Result<bool, VaultError> {
+        let copies = self.provider.older_copies(&document.user)?;
+        for copy in &copies {
+            let copy = self.parse(&document.user, copy)?;
+            for (name, item) in &copy.items {
+                self.adopt(document, &copy, name, item)?;
+            }
+        }
+        match copies.is_empty() || document.fit(self.provider.max_len()) {
+            true => Ok(!copies.is_empty()),
+            // Rather nothing is put than a copy removed of which a part has no room.
+            false => Err(self.too_large(document)),
+        }
+    }
+
+    fn adopt(
+        &self,
+        document: &mut Document,
+        copy: &Document,
+        name: &str,
+        item: &Item,
+    ) -> Result<(), VaultError> {
+        for (version, stored) in &item.versions {
+            if document.version(name, *version).is_none() {
+                let value = self.open_stored(copy, name, *version, stored)?;
+                let sealed = self.seal(document, name, *version, &value)?.sealed;
+                let own = document.items.entry(name.into()).or_default();
+                own.versions.insert(*version, Stored { sealed, ..stored.clone() });
+            }
+        }
+        let own = document.items.entry(name.into()).or_default();
+        for (source, version) in &item.now {
+            own.now.entry(source.clone()).or_insert(*version);
+        }
+        Ok(())
     }
 }
 

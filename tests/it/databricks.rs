@@ -3,6 +3,7 @@
 mod access;
 mod failing;
 mod placing;
+mod random;
 pub mod script;
 mod sdk;
 pub mod server;

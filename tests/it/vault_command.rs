@@ -4,13 +4,24 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use homekeep::vault::{Provider, ProviderError, ProviderSettings, Written, open};
 use tempfile::TempDir;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/vault-command");
+
+/// The interpreter itself: what stands in `PATH` may be a script that first looks for it.
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let output =
+            Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().into()
+    })
+}
 
 /// A program and what it keeps.
 pub struct Site {
@@ -24,7 +35,11 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("kept");
         fs::create_dir(&kept).unwrap();
-        let text = format!("VAULT_DIRECTORY='{}' exec {EXAMPLES}/directory.py \"$@\"", kept.display());
+        let text = format!(
+            "VAULT_DIRECTORY='{}' exec {} {EXAMPLES}/directory.py \"$@\"",
+            kept.display(),
+            python().display()
+        );
         Self::in_folder(folder, &text)
     }
 

@@ -76,6 +76,14 @@ pub struct Answer<T> {
     pub within_ms: Option<RangeInclusive<i64>>,
 }
 
+/// A call with a reply.
+struct Sent {
+    reply: Reply,
+    token: Zeroizing<String>,
+    /// When it was sent.
+    at: Instant,
+}
+
 /// Calls one workspace.
 #[derive(Debug)]
 pub struct Client {
@@ -108,7 +116,7 @@ impl Client {
     pub fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, CallError> {
         let mut tries = self.tries();
         loop {
-            match self.try_once(call, tries.began_at) {
+            match self.try_once(call, None) {
                 Err(CallError::Passing(passing)) => tries.wait(passing)?,
                 ended => return ended,
             }
@@ -121,27 +129,27 @@ impl Client {
         Repeated { pace: &self.pace, tries: Tries::new(&self.patience, now), began_at: now }
     }
 
-    /// One try. `began_at` is when the first one began.
+    /// One try. What the answer tells of may have happened at any time since `since`, or since this try began.
     pub fn try_once<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
-        began_at: Instant,
+        since: Option<Instant>,
     ) -> Result<Answer<T>, CallError> {
-        let (mut reply, token) = self.send(call)?;
-        if self.tokens.can_renew() && self.is_unauthenticated(&reply) {
-            self.tokens.forget(&token);
-            (reply, _) = self.send(call)?;
+        let mut sent = self.send(call)?;
+        if self.tokens.can_renew() && self.is_unauthenticated(&sent.reply) {
+            self.tokens.forget(&sent.token);
+            sent = self.send(call)?;
         }
-        let body = self.judge(&reply)?;
+        let body = self.judge(&sent.reply, call)?;
         let value = serde_json::from_slice(body).map_err(|error| {
             // The error's text may have a value in it, its place has not.
             let place = format!("line {}, column {}", error.line(), error.column());
             CallError::Senseless(format!("the JSON of its reply has not what it should have ({place})"))
         })?;
-        Ok(Answer { value, within_ms: window(reply.date_ms, began_at.elapsed()) })
+        Ok(Answer { value, within_ms: window(sent.reply.date_ms, since.unwrap_or(sent.at).elapsed()) })
     }
 
-    fn send(&self, call: &Call<'_>) -> Result<(Reply, Zeroizing<String>), CallError> {
+    fn send(&self, call: &Call<'_>) -> Result<Sent, CallError> {
         let token = self.tokens.current(&self.host, &self.transport, &|| self.pace.wait());
         let token = token.map_err(|none| self.without_token(none))?;
         let authorization = Zeroizing::new(format!("Bearer {}", *token));
@@ -152,9 +160,9 @@ impl Client {
         let url = self.host.url(path);
         let request = Request { url: &url, query, authorization: Some(&authorization), body };
         self.pace.wait();
-        let may_change = matches!(call, Call::Post { .. });
+        let (at, may_change) = (Instant::now(), matches!(call, Call::Post { .. }));
         match self.transport.send(&request) {
-            Ok(reply) => Ok((reply, token)),
+            Ok(reply) => Ok(Sent { reply, token, at }),
             Err(failed) => Err(self.without_reply(failed, may_change)),
         }
     }
@@ -169,7 +177,7 @@ impl Client {
     }
 
     /// The reply's body, if it is an answer.
-    fn judge<'a>(&self, reply: &'a Reply) -> Result<&'a [u8], CallError> {
+    fn judge<'a>(&self, reply: &'a Reply, call: &Call<'_>) -> Result<&'a [u8], CallError> {
         if reply.is_redirect() {
             let elsewhere = reply.location.as_deref().map_or_else(String::new, without_query);
             return Err(CallError::Senseless(format!(
@@ -193,13 +201,19 @@ impl Client {
                 may_be_done,
             }));
         }
-        let body: &[u8] = if reply.body.trim_ascii().is_empty() { b"{}" } else { &reply.body };
+        // Nothing at all is no list: taken for one, everybody would be gone.
+        let is_done = matches!(call, Call::Post { .. }) && reply.body.trim_ascii().is_empty();
+        let body: &[u8] = if is_done { b"{}" } else { &reply.body };
         if body.trim_ascii_start().first() != Some(&b'{') {
             let text = String::from_utf8_lossy(body);
             let title = printable(in_page(&text).unwrap_or("no title"));
             return Err(CallError::Senseless(format!(
                 "it answered with a page and no JSON ({title}); is there a login or a proxy in between?"
             )));
+        }
+        let fault = self.fault(reply);
+        if !fault.code.is_empty() {
+            return Err(CallError::Refused(fault));
         }
         Ok(body)
     }

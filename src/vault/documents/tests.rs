@@ -12,6 +12,8 @@ type Happening = Box<dyn FnOnce(&Memory) + Send>;
 #[derive(Default)]
 struct Memory {
     documents: Mutex<HashMap<String, Vec<u8>>>,
+    /// Of everybody; a put removes them.
+    older: Mutex<Vec<Vec<u8>>>,
     after_put: Mutex<Vec<Happening>>,
     calls: Mutex<Vec<&'static str>>,
     max_len: usize,
@@ -53,6 +55,7 @@ impl Provider for Memory {
         self.call("put");
         assert!(document.len() <= self.max_len, "{} bytes", document.len());
         self.documents.lock().unwrap().insert(user.into(), document.to_vec());
+        self.older.lock().unwrap().clear();
         let happening = self.after_put.lock().unwrap().pop();
         happening.into_iter().for_each(|happening| happening(self));
         Ok(if self.knows_stamps { Written::Within(0..=1) } else { Written::Unknown })
@@ -61,6 +64,10 @@ impl Provider for Memory {
     fn delete(&self, user: &str) -> Result<(), ProviderError> {
         self.documents.lock().unwrap().remove(user);
         Ok(())
+    }
+
+    fn older_copies(&self, _user: &str) -> Result<Vec<Vec<u8>>, ProviderError> {
+        Ok(self.older.lock().unwrap().clone())
     }
 
     fn max_len(&self) -> usize {
@@ -231,4 +238,35 @@ fn a_removed_item_is_gone_in_all_versions() {
     assert!(vault.remove("ann", "token").unwrap());
     assert!(!vault.remove("ann", "token").unwrap());
     assert_eq!(newest(&vault, "token"), None);
+}
+
+/// Two machines that met a new user at the same moment may have put a document each.
+#[test]
+fn what_only_an_older_copy_has_is_taken_over_before_the_copy_goes() {
+    let [memory, other] = [(); 2].map(|()| Memory::new(1 << 20));
+    let (vault_here, vault_there) = (vault(&memory), vault(&other));
+    vault_there.update("ann", "there", &found(&vault_there, &[("key", b"1"), ("both", b"2")]), true).unwrap();
+    vault_there.set("ann", "there", "token", b"in no file").unwrap();
+    vault_here.update("ann", "here", &found(&vault_here, &[("both", b"2"), ("mine", b"3")]), true).unwrap();
+    let copy = other.get("ann").unwrap().unwrap();
+    *memory.older.lock().unwrap() = vec![copy.clone()];
+    vault_here.update("ann", "here", &found(&vault_here, &[("both", b"2"), ("mine", b"3")]), false).unwrap();
+    for (item, value) in [("key", &b"1"[..]), ("both", b"2"), ("token", b"in no file"), ("mine", b"3")] {
+        assert_eq!(newest(&vault_here, item).unwrap(), value, "{item}");
+    }
+    let document = vault_here.read("ann").unwrap().unwrap();
+    assert_eq!(document.items["both"].now.len(), 2);
+    assert!(memory.older.lock().unwrap().is_empty());
+
+    // Without room for it, the copy stays.
+    let small = Arc::new(Memory { max_len: 1200, ..Memory::default() });
+    let vault_small = vault(&small);
+    vault_small.update("ann", "here", &found(&vault_small, &[("mine", b"3")]), true).unwrap();
+    let large: Vec<u8> = (0..4000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    vault_there.set("ann", "there", "large", &large).unwrap();
+    *small.older.lock().unwrap() = vec![other.get("ann").unwrap().unwrap()];
+    let changed = vault_small.update("ann", "here", &found(&vault_small, &[("mine", b"4")]), false);
+    assert!(matches!(changed, Err(VaultError::TooLarge { .. })));
+    assert_eq!(small.older.lock().unwrap().len(), 1);
+    assert_eq!(newest(&vault_small, "mine").unwrap(), b"3");
 }

@@ -73,7 +73,7 @@ fn what_does_not_pass_is_told_with_its_kind() {
         ("secrets/list", Fault::coded(403, "PERMISSION_DENIED", "no"), denied, "READ"),
         ("secrets/list", Fault::Instead(302, &[], String::new()), senseless, "private link"),
         ("secrets/list", Fault::page(200, "Sign in"), senseless, "Sign in"),
-        ("secrets/list", Fault::Instead(200, &[], "{\"secrets\": 7}".into()), senseless, "JSON"),
+        ("secrets/list", Fault::Instead(200, &[], "{\"secrets\": 7}".into()), senseless, "secrets"),
         ("secrets/list", Fault::Instead(200, &[], "{\"secrets\": [".into()), senseless, "JSON"),
         (
             "secrets/put",
