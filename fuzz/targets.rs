@@ -12,12 +12,13 @@ use homekeep::format::{
     SnapshotRecord, Toc, Trailer, TreeObject,
 };
 use homekeep::keys::{parse_key, render_key};
+use homekeep::vault::Document;
 
 /// What a target does with bytes.
 type Body = fn(&[u8]);
 
 /// Every target, by the name of its folder in `corpus/` and of its file in `fuzz_targets/`.
-pub const ALL: [(&str, Body); 16] = [
+pub const ALL: [(&str, Body); 17] = [
     ("commit_name", commit_name),
     ("content_list", content_list),
     ("cuts", cuts),
@@ -34,6 +35,7 @@ pub const ALL: [(&str, Body); 16] = [
     ("toc", toc),
     ("tree", tree),
     ("unpack", unpack),
+    ("vault_document", vault_document),
 ];
 
 /// Runs the target of this name.
@@ -70,6 +72,20 @@ fn key_file(bytes: &[u8]) {
     if let Ok(secret) = parse_key(bytes) {
         assert_eq!(parse_key(render_key(&secret).as_bytes()), Ok(secret));
     }
+}
+
+/// Whose document the corpus has.
+pub const USER: &str = "ann@example.org";
+
+fn vault_document(bytes: &[u8]) {
+    let Ok(mut document) = Document::from_json(USER, bytes) else { return };
+    let text = document.to_json();
+    assert_eq!(Document::from_json(USER, &text).as_ref(), Ok(&document));
+    // Room is made without end or panic, and what is in use stays.
+    let in_use: Vec<_> = document.items.values().flat_map(|item| item.now.values().copied()).collect();
+    document.fit(text.len() / 2);
+    let kept: Vec<_> = document.items.values().flat_map(|item| item.versions.keys().copied()).collect();
+    assert!(in_use.iter().all(|version| kept.contains(version)));
 }
 
 fn object_name(bytes: &[u8]) {

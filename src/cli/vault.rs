@@ -13,7 +13,7 @@ use super::secret::SecretError;
 use crate::files::rules::SecretOptions;
 use crate::keys::KeyFile;
 use crate::repo::{RepoError, Repository};
-use crate::vault::{Provider, ProviderSettings, Vault, VaultError, VaultSecret};
+use crate::vault::{DEFAULT_CALLS_PER_SECOND, Provider, ProviderSettings, Vault, VaultError, VaultSecret};
 
 /// `[vault]`
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -132,6 +132,12 @@ fn settings(config: &VaultConfig, repository: &Path) -> Result<Option<ProviderSe
             program: config.program.clone().ok_or_else(|| missing("program"))?,
             timeout: Duration::from_secs(config.timeout.map_or(TIMEOUT_S, NonZeroU32::get).into()),
         }),
-        ProviderKind::Databricks => return Err(missing("a version of homekeep with Databricks support")),
+        ProviderKind::Databricks => Some(ProviderSettings::Databricks {
+            scope: config.scope.clone().ok_or_else(|| missing("scope"))?,
+            profile: config.profile.clone(),
+            host: config.host.clone(),
+            initial_manage_principal: config.initial_manage_principal.clone(),
+            calls_per_second: config.calls_per_second.map_or(DEFAULT_CALLS_PER_SECOND, NonZeroU32::get),
+        }),
     })
 }

@@ -31,7 +31,7 @@ use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules, SecretOptions, SecretRules};
 use crate::files::walk::Stat;
 use crate::format::EntryKind;
-use crate::index::{HomeKey, Seen, SeenWriter};
+use crate::index::{HomeKey, Seen, SeenHome, SeenWriter};
 use crate::repo::{Committed, RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
 use crate::vault::Vault;
 use history::History;
@@ -154,7 +154,8 @@ fn attempt(
     let rows = Mutex::new(seen.writer()?);
 
     let vault = VaultRun::begin(options);
-    let (homes, unopened) = open_homes(found, options, &rules, &history, &seen, &rows, vault.as_ref())?;
+    let (homes, unopened) =
+        open_homes(found, options, (&rules, &secrets), &history, &seen, &rows, vault.as_ref())?;
     expect(meter, &homes, &history);
     let target = if options.dry_run { WriteTarget::Nowhere } else { WriteTarget::Store };
     let writer =
@@ -234,12 +235,14 @@ fn attempt(
             Err(error) => return Err(error.into()),
         }
         report.outcome = Outcome::Saved { id, bytes_stored, objects };
-        remember(rows, &walked, &memory, |_| Some(committed.hash))?;
+        remember(rows, &walked, &memory, &secrets.fingerprint(), |_| Some(committed.hash))?;
         // The snapshot stands; an image that could not be published is published by a later run.
         report.index_problem = repository.publish_index_if_due().err();
     } else {
         report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.record.id) };
-        remember(rows, &walked, &memory, |user| history.latest(user).map(|s| s.hash))?;
+        remember(rows, &walked, &memory, &secrets.fingerprint(), |user| {
+            history.latest(user).map(|s| s.hash)
+        })?;
     }
     report.finished = Timestamp::now();
     Ok(Attempt::Done(Box::new(report)))
@@ -291,7 +294,7 @@ fn trust_what_is_whole(
 ) -> Result<(), BackupError> {
     let mut bases = HashSet::new();
     for home in found {
-        bases.extend(seen.home(&options.source, &home.user)?.map(|(_, base)| base));
+        bases.extend(seen.home(&options.source, &home.user)?.map(|home| home.base));
     }
     for snapshot in history.doubtful(found.iter().map(|home| &home.user[..]), &bases) {
         if let Some(deps) = repository.sound_deps(&snapshot)? {
@@ -327,7 +330,7 @@ type OpenHomes = Vec<(Arc<Home>, std::os::fd::OwnedFd)>;
 fn open_homes(
     found: Vec<FoundHome>,
     options: &BackupOptions,
-    rules: &Rules,
+    (rules, secrets): (&Rules, &SecretRules),
     history: &History,
     seen: &Seen,
     rows: &Mutex<SeenWriter>,
@@ -341,7 +344,7 @@ fn open_homes(
         match std::mem::replace(&mut home.root, Err(std::io::ErrorKind::Other.into())) {
             Ok((root, stat)) => {
                 let key = lock(rows).home(&options.source, &home.user)?;
-                let mut known = known_home(home, stat, options, history, seen, key)?;
+                let mut known = known_home(home, stat, options, secrets, history, seen, key)?;
                 if let Some(vault) = vault {
                     known.secrets = Mutex::new(vault.remembered(&known.user, seen)?);
                 }
@@ -362,6 +365,7 @@ fn known_home(
     found: FoundHome,
     stat: Stat,
     options: &BackupOptions,
+    secrets: &SecretRules,
     history: &History,
     seen: &Seen,
     rows: HomeKey,
@@ -370,11 +374,12 @@ fn known_home(
     if !options.cross_file_systems {
         home.mounts = homes::mounts_below(&home.path);
     }
-    if let Some((key, base)) = seen.home(&options.source, &home.user)?
+    if let Some(SeenHome { key, base, rules }) = seen.home(&options.source, &home.user)?
         && history.has(&base)
     {
         home.seen = Some(key);
         home.seen_base = Some(base);
+        home.has_other_rules = rules != secrets.fingerprint();
     }
     // Rows say nothing where a file system got another device number; the last tree still does.
     if let Some((snapshot, record)) = history.holding(&home.user)
@@ -395,15 +400,18 @@ fn remember(
     rows: Mutex<SeenWriter>,
     walked: &[Arc<Home>],
     memory: &VaultMemory,
+    rules: &[u8; 16],
     base: impl Fn(&[u8]) -> Option<Hash>,
 ) -> Result<(), BackupError> {
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     memory.keep(&mut rows)?;
     for home in walked {
         if let Some(base) = base(&home.user)
-            && (home.has_new_rows.load(Ordering::Relaxed) || home.seen_base != Some(base))
+            && (home.has_new_rows.load(Ordering::Relaxed)
+                || home.has_other_rules
+                || home.seen_base != Some(base))
         {
-            rows.finish_home(home.rows, &base, &lock(&home.visited))?;
+            rows.finish_home(home.rows, &base, rules, &lock(&home.visited))?;
         }
     }
     Ok(rows.commit()?)

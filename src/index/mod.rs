@@ -14,4 +14,4 @@ pub use catalog::{
     SegmentRow, StoredSnapshot, Summary, Totals, Users,
 };
 pub use database::IndexError;
-pub use seen::{HomeKey, Seen, SeenDirectory, SeenRow, SeenSecrets, SeenWriter};
+pub use seen::{HomeKey, Seen, SeenDirectory, SeenHome, SeenRow, SeenSecrets, SeenWriter};

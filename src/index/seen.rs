@@ -13,11 +13,11 @@ use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Hash};
 
 const SCHEMA: Schema = Schema {
-    version: 3,
+    version: 4,
     sql: &["
         CREATE TABLE homes (
             home INTEGER PRIMARY KEY, source TEXT NOT NULL, user BLOB NOT NULL, base BLOB NOT NULL,
-            UNIQUE (source, user)
+            rules BLOB NOT NULL, UNIQUE (source, user)
         );
         CREATE TABLE directories (
             home INTEGER NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
@@ -36,6 +36,17 @@ const SCHEMA: Schema = Schema {
 /// A home in this database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HomeKey(i64);
+
+/// What is known of a home as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenHome {
+    /// The home.
+    pub key: HomeKey,
+    /// The commit that its rows belong to.
+    pub base: Hash,
+    /// Names the rules by which its directories were looked at; zeros if nobody knows.
+    pub rules: [u8; 16],
+}
 
 /// What comparing digests takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,19 +106,19 @@ impl Seen {
         Ok(Self(reader))
     }
 
-    /// The home's key and the commit its rows belong to; none if nothing was seen of it.
-    pub fn home(&self, source: &str, user: &[u8]) -> Result<Option<(HomeKey, Hash)>, IndexError> {
+    /// What is known of a home; none if nothing was seen of it.
+    pub fn home(&self, source: &str, user: &[u8]) -> Result<Option<SeenHome>, IndexError> {
         let row = self
             .0
             .connection
             .query_row(
-                "SELECT home, base FROM homes WHERE source = ?1 AND user = ?2",
+                "SELECT home, base, rules FROM homes WHERE source = ?1 AND user = ?2",
                 params![source, user],
-                |r| Ok((HomeKey(r.get(0)?), r.get::<_, Vec<u8>>(1)?)),
+                |r| Ok((HomeKey(r.get(0)?), r.get::<_, Vec<u8>>(1)?, r.get(2)?)),
             )
             .optional()
             .map_err(|e| self.0.error(e))?;
-        Ok(row.and_then(|(key, base)| Some((key, Hash::from_slice(&base)?))))
+        Ok(row.and_then(|(key, base, rules)| Some(SeenHome { key, base: Hash::from_slice(&base)?, rules })))
     }
 
     /// What was seen of a directory.
@@ -175,7 +186,7 @@ pub struct SeenWriter(Database);
 impl SeenWriter {
     /// The home's key, a new one if nothing was seen of it.
     pub fn home(&mut self, source: &str, user: &[u8]) -> Result<HomeKey, IndexError> {
-        let sql = "INSERT INTO homes (source, user, base) VALUES (?1, ?2, zeroblob(32))
+        let sql = "INSERT INTO homes (source, user, base, rules) VALUES (?1, ?2, zeroblob(32), zeroblob(16))
                    ON CONFLICT (source, user) DO UPDATE SET base = base RETURNING home";
         let query = || self.0.connection.query_row(sql, params![source, user], |r| Ok(HomeKey(r.get(0)?)));
         query().map_err(|e| self.0.error(e))
@@ -187,17 +198,19 @@ impl SeenWriter {
     }
 
     /// Forgets the directories that were not `visited` (device and inode), and notes the commit that
-    /// has everything the home's rows speak of.
+    /// has everything the home's rows speak of, and by which rules they were looked at.
     pub fn finish_home(
         &mut self,
         home: HomeKey,
         base: &Hash,
+        rules: &[u8; 16],
         visited: &[(u64, u64)],
     ) -> Result<(), IndexError> {
         let connection = &self.0.connection;
         let finish = || {
             sweep(connection, home.0, visited)?;
-            connection.execute("UPDATE homes SET base = ?2 WHERE home = ?1", params![home.0, base.as_bytes()])
+            let sql = "UPDATE homes SET base = ?2, rules = ?3 WHERE home = ?1";
+            connection.execute(sql, params![home.0, base.as_bytes(), rules])
         };
         finish().map(drop).map_err(|e| self.0.error(e))
     }
@@ -281,18 +294,19 @@ mod tests {
             let home = writer.home("s", user).unwrap();
             writer.put(home, rows).unwrap();
             let visited: Vec<_> = visited.iter().map(|inode| (u64::MAX, *inode)).collect();
-            writer.finish_home(home, base, &visited).unwrap();
+            writer.finish_home(home, base, &[7; 16], &visited).unwrap();
             writer.commit().unwrap();
         };
         update(b"ann", &base, &[row(1, 1), row(2, 2), row(3, 3)], &[1, 2, 3]);
         update(b"bob", &base, &[row(1, 9)], &[1]);
         update(b"ann", &Hash([2; 32]), &[row(2, 7)], &[1, 2]);
-        let (ann, base) = seen.home("s", b"ann").unwrap().unwrap();
+        let SeenHome { key: ann, base, rules } = seen.home("s", b"ann").unwrap().unwrap();
+        assert_eq!(rules, [7; 16]);
         assert_eq!(base, Hash([2; 32]));
         let digest = |home, inode| seen.directory(home, u64::MAX, inode).unwrap().map(|d| d.digest[0]);
         assert_eq!([digest(ann, 1), digest(ann, 2), digest(ann, 3)], [Some(1), Some(7), None]);
         assert_eq!(seen.entries(ann, u64::MAX, 2).unwrap(), Some(vec![7]));
-        let (bob, _) = seen.home("s", b"bob").unwrap().unwrap();
+        let bob = seen.home("s", b"bob").unwrap().unwrap().key;
         assert_eq!(digest(bob, 1), Some(9));
     }
 

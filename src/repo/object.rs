@@ -40,6 +40,8 @@ pub struct ObjectDamage {
     pub error: RepoError,
     /// Which blocks cannot be had.
     pub blocks: DamagedBlocks,
+    /// The head of the segment that lies there, if it can be opened. It may be another than the name says.
+    pub head: Option<Header>,
 }
 
 /// Which blocks of an object cannot be had.
@@ -66,18 +68,19 @@ impl ObjectReader {
         let bytes = match self.read(name)? {
             Ok(bytes) => bytes,
             Err(error) => {
-                let damage = Some(ObjectDamage { error, blocks: DamagedBlocks::All });
+                let damage = Some(ObjectDamage { error, blocks: DamagedBlocks::All, head: None });
                 return Ok(ObjectCheck { damage, ..ObjectCheck::default() });
             }
         };
         let mut check = ObjectCheck { bytes: bytes.len() as u64, ..ObjectCheck::default() };
+        let mut head = None;
         if SEGMENT_FOLDERS.iter().any(|folder| name.as_str().starts_with(folder)) {
-            self.check_segment(name, &bytes, &mut check);
+            head = self.check_segment(name, &bytes, &mut check);
         }
         if check.damage.is_none() && name.promised_hash().is_some_and(|promised| promised != Hash::of(&bytes))
         {
             let error = damaged(name, "its bytes do not have the hash that its name promises");
-            check.damage = Some(ObjectDamage { error, blocks: DamagedBlocks::Some(Vec::new()) });
+            check.damage = Some(ObjectDamage { error, blocks: DamagedBlocks::Some(Vec::new()), head });
         }
         Ok(check)
     }
@@ -95,12 +98,13 @@ impl ObjectReader {
         }
     }
 
-    fn check_segment(&mut self, name: &ObjectName, bytes: &[u8], check: &mut ObjectCheck) {
+    /// Gives the head, if nothing is wrong.
+    fn check_segment(&mut self, name: &ObjectName, bytes: &[u8], check: &mut ObjectCheck) -> Option<Header> {
         let (header, opener, toc) = match open_segment(&self.keys, name, bytes) {
             Ok(opened) => opened,
             Err(error) => {
-                check.damage = Some(ObjectDamage { error, blocks: DamagedBlocks::All });
-                return;
+                check.damage = Some(ObjectDamage { error, blocks: DamagedBlocks::All, head: None });
+                return None;
             }
         };
         let mut wrong: Vec<u32> = Vec::new();
@@ -118,7 +122,10 @@ impl ObjectReader {
                 }
             }
         }
-        check.damage = first.map(|error| ObjectDamage { error, blocks: DamagedBlocks::Some(wrong) });
+        let Some(error) = first else { return Some(header) };
+        let blocks = DamagedBlocks::Some(wrong);
+        check.damage = Some(ObjectDamage { error, blocks, head: Some(header) });
+        None
     }
 
     fn check_block(

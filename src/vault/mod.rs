@@ -4,6 +4,7 @@
 //! document holds, and what that hides from whom, stands in docs/vault.md and docs/security.md.
 
 pub mod command;
+pub mod databricks;
 pub mod directory;
 mod document;
 mod documents;
@@ -21,4 +22,4 @@ pub use error::VaultError;
 pub use item::{item_of_path, path_of_item};
 pub use provider::{Grant, Listing, Provider, ProviderError, Stamp, Written};
 pub use secret::{MAX_VALUE_LEN, UnsealError, VaultSecret, Version};
-pub use settings::{ProviderSettings, open};
+pub use settings::{DEFAULT_CALLS_PER_SECOND, ProviderSettings, open};

@@ -24,6 +24,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("aes_gcm", &["codec"]),
     ("indicatif", &["cli"]),
+    ("ureq", &["vault/databricks"]),
 ];
 
 fn source() -> PathBuf {

@@ -1,6 +1,7 @@
 //! Repositories with damaged, missing, exchanged and foreign objects. Whatever is wrong, every operation
 //! gives the right result or says which object is to blame, and what does not need that object goes on.
 
+mod checking;
 mod every_byte;
 mod examine;
 mod exchanged;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use homekeep::codec::{Codec, Compressor, Hash};
 use homekeep::format::{Entry, GcKind, GcRecord, Page, TreeObject};
+use homekeep::vault::{Document, Stored, Version};
 use serde_json::Value;
 
 use crate::support::allocation::largest_during;
@@ -167,6 +168,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "toc" => tables(&segment, &bytes("record")),
         "unpack" => packed(),
         "cuts" => [0, 1, 2, 3].map(|choice| [&[choice, 0xff, 0xef][..], &noise(400)].concat()).to_vec(),
+        "vault_document" => vec![vault_document(0), vault_document(1), vault_document(3)],
         target => panic!("{target} has no seeds"),
     }
 }
@@ -187,6 +189,16 @@ fn gc_records() -> Vec<Vec<u8>> {
     let empty = GcRecord { kind: GcKind::Deleted, segments: vec![], commits: vec![], ..record.clone() };
     let disorder = GcRecord { segments: vec![[2; 8], [1; 8]], ..record.clone() };
     vec![record.to_bytes(), empty.to_bytes(), disorder.to_bytes()]
+}
+
+/// A document with one item of so many versions, the last of which is in use.
+fn vault_document(versions: u64) -> Vec<u8> {
+    let mut document = Document::new(targets::USER, "0123456789abcdef".into(), [3; 16]);
+    for number in 0..versions {
+        let stored = Stored { saved_ms: 1_764_000_000_000 + number as i64, bytes: 5, sealed: vec![7; 70] };
+        document.set("node", ".ssh/id_rsa", Version(number), Some(stored));
+    }
+    document.to_json()
 }
 
 fn entries(page: &[u8]) -> Vec<Vec<u8>> {

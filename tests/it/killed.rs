@@ -1,10 +1,13 @@
 //! Operations that die, or whose store fails, at each of their calls. Every snapshot that was there
 //! afterwards is whole, and the next run succeeds.
 
+mod checked;
 mod creation;
 mod images;
 mod keys;
+mod mending;
 mod pruning;
+mod undoing;
 
 use std::fmt::Debug;
 use std::fs;
@@ -18,6 +21,7 @@ use homekeep::engine::restore::RestoreTarget;
 use homekeep::store::{Fault, FaultStore, LocalStore, MemoryStore, Store};
 use tempfile::TempDir;
 
+use self::checked::assert_checks_clean;
 use crate::support::{Contents, Site, contents, copy_tree, names, noise, source_of, write_old};
 
 /// A repository with one snapshot of a home that has changed since.
@@ -80,6 +84,7 @@ impl Interrupted {
             assert!(fault != Fault::Freeze || result.is_err() == has_fired, "call {nth} went unnoticed");
             let found = self.assert_snapshots_are_whole(copied.again.clone());
             assert!(result.is_err() || found == 2, "call {nth}: success was reported without a snapshot");
+            assert_checks_clean(copied.again.as_ref());
             // The same machine, with whatever its local index has come to, and another one.
             let again = site.reopened(copied.again.clone());
             again.try_backup(&self.options(&again)).unwrap();

@@ -7,6 +7,7 @@ mod cli;
 mod clocks;
 mod copying;
 mod damage;
+mod databricks;
 mod everyone;
 mod fixtures;
 mod full;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::support::program::Program;
 use crate::support::{copy_tree, noise, write_old};
-use disk::assert_durable;
+use disk::{assert_durable, assert_durable_after};
 use tracer::{Injection, injections, run_with};
 
 /// A repository with a snapshot of a home that has changed since, and another that will be made.
@@ -134,6 +134,69 @@ fn what_the_program_reports_is_synced_by_then_and_what_is_referred_to_before() {
     assert_durable(&program, &["forget", &first]);
     program.assert_restores("latest", &program.homes);
     assert_durable(&program, &["key", "add", "--new-key-file", new_key.to_str().unwrap()]);
+}
+
+/// The files in one of the repository's folders.
+fn objects(program: &Program, folder: &str) -> Vec<PathBuf> {
+    let listed = fs::read_dir(program.repository.join(folder));
+    listed.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// As a machine that never saw the repository, after another was killed before it synced what is in the folder.
+fn assert_durable_elsewhere(program: &Program, arguments: &[&str], folder: &str) {
+    fs::remove_dir_all(&program.cache).unwrap();
+    let unsynced = objects(program, folder);
+    assert!(!unsynced.is_empty(), "there is nothing in {folder}");
+    assert_durable_after(program, arguments, &unsynced);
+}
+
+/// Whoever deletes must not be overtaken by the power: not by what it wrote before, and not by what it only saw of
+/// others, the marks and the records by which it deletes.
+#[test]
+fn what_a_prune_or_an_undo_relies_on_is_synced_before_anything_is_removed() {
+    let program = Program::new();
+    let (kept, gone) = (program.home("ann").join("kept"), program.home("ann").join("gone"));
+    program.run(&["init"]).expect(0);
+    write_old(&kept, noise(1, 30_000));
+    for n in [2, 3] {
+        write_old(&gone, noise(n, 30_000));
+        program.backup(&[]).expect(0);
+    }
+    fs::remove_file(&gone).unwrap();
+    program.backup(&[]).expect(0);
+    let [first, second, third] = &program.snapshots()[..] else { panic!("three snapshots") };
+    let prune = ["prune", "--min-age", "0s", "--max-unused", "0%", "--grace"];
+    let wait = [&prune[..], &["1d"]].concat();
+    let delete = [&prune[..], &["0s"]].concat();
+    let has_commit = |id: &str| {
+        let days = objects(&program, "snapshots").into_iter();
+        let mut commits = days.flat_map(|day| fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()));
+        commits.any(|commit| commit.to_str().unwrap().contains(id))
+    };
+
+    // Forgotten and taken back, with nothing between.
+    program.run(&["forget", second]).expect(0);
+    assert_durable(&program, &["undo", second]);
+    // Condemned meanwhile: it is stored again.
+    program.run(&["forget", second]).expect(0);
+    assert_durable_elsewhere(&program, &wait, "forgotten");
+    assert_durable_elsewhere(&program, &["undo", second], "gc");
+    let text = program.run(&["snapshots"]).expect(0).out;
+    assert!(text.contains(&second[..8]), "{text}");
+    program.assert_restores("latest", &program.homes);
+
+    // Repacked, published again, condemned and deleted in one run.
+    program.run(&["forget", first]).expect(0);
+    assert_durable_elsewhere(&program, &delete, "forgotten");
+    assert!(!has_commit(first), "nothing was deleted");
+    // One condemns, another deletes.
+    program.run(&["forget", second]).expect(0);
+    program.run(&wait).expect(0);
+    assert!(has_commit(second), "it was deleted at once");
+    assert_durable_elsewhere(&program, &delete, "gc");
+    assert!(!has_commit(second), "nothing was deleted");
+    assert_eq!(program.snapshots(), [third.clone()]);
+    program.assert_restores("latest", &program.homes);
 }
 
 /// Forgetting writes one object, and taking it back removes one: each of their calls on the repository matters.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use homekeep::vault::{ProviderSettings, open};
 
-use crate::vault_command;
+use crate::{databricks, vault_command};
 use contract::Place;
 
 #[test]
@@ -28,4 +28,16 @@ fn a_program_keeps_the_contract() {
             ProviderSettings::Command { program: site.program.clone(), timeout: Duration::from_secs(60) };
         Place { open: Box::new(move || open(&settings).unwrap()), guard: Box::new(Arc::new(site)) }
     });
+}
+
+#[test]
+fn the_scopes_of_a_workspace_keep_the_contract() {
+    for keys_fold_case in [false, true] {
+        contract::check(|| {
+            let rules = databricks::workspace::Rules { keys_fold_case, ..Default::default() };
+            let server = Arc::new(databricks::server::Server::with(rules));
+            let guard = Box::new(Arc::clone(&server));
+            Place { open: Box::new(move || Arc::new(databricks::provider(&server))), guard }
+        });
+    }
 }

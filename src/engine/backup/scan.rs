@@ -50,6 +50,8 @@ pub struct Home {
     pub stat: Stat,
     /// Its rows in the local index, usable as long as their base commit exists.
     pub seen: Option<HomeKey>,
+    /// Other files were secrets when those rows were written: every directory has to be looked into.
+    pub has_other_rules: bool,
     /// Its tree in the last snapshot, for directories that have no row.
     pub previous: Option<ChunkId>,
     /// When that snapshot was taken: first and last second.
@@ -120,6 +122,7 @@ impl Home {
             path,
             stat,
             seen: None,
+            has_other_rules: false,
             previous: None,
             previous_s: (0, 0),
             seen_base: None,

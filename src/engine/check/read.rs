@@ -105,14 +105,18 @@ fn note_damage(
         return Ok(());
     }
     let row = name.promised_hash().map(|hash| repository.catalog().segment_of(&hash)).transpose()?.flatten();
+    let mut is_all = damage.blocks == DamagedBlocks::All;
     if let Some(row) = row {
-        let blocks = match &damage.blocks {
-            DamagedBlocks::Some(blocks) => blocks.clone(),
-            DamagedBlocks::All => repository.catalog().block_numbers(row)?,
+        // Another segment in its place is sound, and has nothing of what belongs there. No two have the same head.
+        let known = repository.catalog().segment(row)?.header;
+        is_all |= damage.head.is_some_and(|head| head != known);
+        let blocks = match damage.blocks {
+            DamagedBlocks::Some(blocks) if !is_all => blocks,
+            _ => repository.catalog().block_numbers(row)?,
         };
         repository.distrust(row, &blocks)?;
     }
-    if damage.blocks == DamagedBlocks::All {
+    if is_all {
         unreadable.add(&damage.error);
     }
     report.add(damage.error, false);

@@ -253,6 +253,24 @@ fn a_commit_whose_end_is_damaged_is_a_lost_snapshot_though_the_index_knows_it() 
 }
 
 #[test]
+fn a_sound_segment_in_the_place_of_another_has_nothing_of_what_belongs_there() {
+    let (mut bench, [first, second, third]) = three();
+    let names: Vec<_> = bench.repository.snapshots().unwrap().into_iter().map(|s| s.name).collect();
+    let bytes = bench.store.get(&names[1]).unwrap();
+    bench.damage(|object, there| {
+        if *object == names[2] {
+            there.clone_from(&bytes);
+        }
+    });
+    let report = run(&mut bench, ALL);
+    assert!(report.losses.iter().any(|loss| loss.snapshots == [third]), "{report:?}");
+    assert_eq!(report.lost_snapshots.iter().map(|lost| lost.id).collect::<Vec<_>>(), [third]);
+    assert!(!report.incomplete.contains(&first) && !report.incomplete.contains(&second));
+    let told = &report.findings;
+    assert!(told.iter().any(|f| f.matters && f.error.object().as_ref() == Some(&names[2])), "{told:?}");
+}
+
+#[test]
 fn a_damaged_slot_needs_attention_and_loses_nothing() {
     let (mut bench, _) = three();
     let secret = Secret::KeyFile([8; 32].into());

@@ -97,7 +97,8 @@ impl Primer<'_> {
     fn finish(mut self, commit: &Hash) -> Result<(), RestoreError> {
         let visited = std::mem::take(&mut self.visited);
         let (writer, home) = self.flush()?;
-        writer.finish_home(*home, commit, &visited)?;
+        // What is a secret by now is for the next backup to find out: it looks at names, and reads nothing.
+        writer.finish_home(*home, commit, &[0; 16], &visited)?;
         match self.writer {
             Some((writer, _)) => Ok(writer.commit()?),
             None => Ok(()),

@@ -32,15 +32,17 @@ impl Default for SecretOptions {
 #[derive(Debug, Clone)]
 pub struct SecretRules {
     rules: Rules,
-    defaults: Rules,
+    /// What a default rule names may be no secret only where somebody turned one off.
+    defaults: Option<Rules>,
     by_content: bool,
+    fingerprint: [u8; 16],
 }
 
 /// The rules as they stand in one directory.
 #[derive(Debug, Clone)]
 pub struct SecretScope {
     rules: Scope,
-    defaults: Scope,
+    defaults: Option<Scope>,
 }
 
 /// What the rules say of a file.
@@ -61,7 +63,13 @@ impl SecretRules {
             default_secret_rules().iter().map(|rule| rule.pattern.to_string()).collect();
         let mut all = if options.defaults { defaults.clone() } else { Vec::new() };
         all.extend(options.rules.iter().cloned());
-        Ok(Self { rules: rules(all)?, defaults: rules(defaults)?, by_content: options.by_content })
+        let said = format!("{all:?} {}", options.by_content);
+        let hash = blake3::hash(said.as_bytes());
+        let fingerprint = *hash.as_bytes().first_chunk().expect("a hash is longer");
+        let by_content = options.by_content;
+        let turns_off = !options.defaults || options.rules.iter().any(|rule| rule.starts_with('!'));
+        let defaults = turns_off.then(|| rules(defaults)).transpose()?;
+        Ok(Self { rules: rules(all)?, defaults, by_content, fingerprint })
     }
 
     /// No file is a secret; what would be one by default is told apart all the same.
@@ -70,9 +78,15 @@ impl SecretRules {
         Self::new(&options).expect("the default rules are patterns")
     }
 
+    /// Names these rules: others call other files secrets.
+    pub fn fingerprint(&self) -> [u8; 16] {
+        self.fingerprint
+    }
+
     /// Where a walk of a home begins.
     pub fn home(&self, home_path: &Path) -> SecretScope {
-        SecretScope { rules: self.rules.home(home_path), defaults: self.defaults.home(home_path) }
+        let defaults = self.defaults.as_ref().map(|rules| rules.home(home_path));
+        SecretScope { rules: self.rules.home(home_path), defaults }
     }
 
     /// Whether a file that looks like a secret is one.
@@ -93,14 +107,17 @@ fn rules(patterns: Vec<String>) -> Result<Rules, RuleError> {
 impl SecretScope {
     /// The directory `name` in this one.
     pub fn enter(&self, name: &OsStr) -> Self {
-        Self { rules: self.rules.enter(name), defaults: self.defaults.enter(name) }
+        Self {
+            rules: self.rules.enter(name),
+            defaults: self.defaults.as_ref().map(|scope| scope.enter(name)),
+        }
     }
 
     /// What the rules say of the regular file `name`.
     pub fn decide(&self, name: &OsStr) -> Secrecy {
         if self.rules.decide(name, false) != Verdict::Keep {
             Secrecy::Secret
-        } else if self.defaults.decide(name, false) != Verdict::Keep {
+        } else if self.defaults.as_ref().is_some_and(|scope| scope.decide(name, false) != Verdict::Keep) {
             Secrecy::TurnedOff
         } else {
             Secrecy::Ordinary

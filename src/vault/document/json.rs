@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use base64ct::{Base64, Encoding};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +74,7 @@ impl Document {
     /// The text. Equal documents have equal texts.
     pub fn to_json(&self) -> Vec<u8> {
         let items = self.items.iter().map(|(name, item)| (name.clone(), ItemText::new(item))).collect();
-        let key = KeyText { id: self.key_id.clone(), salt: Base64::encode_string(&self.salt) };
+        let key = KeyText { id: self.key_id.clone(), salt: BASE64.encode(self.salt) };
         let text = DocumentText { format: FORMAT, user: self.user.clone(), key, items };
         serde_json::to_vec(&text).expect("maps with text for keys can be written")
     }
@@ -88,7 +89,7 @@ impl Document {
         if text.user != user {
             return Err(DocumentError::OtherUser);
         }
-        let salt = Base64::decode_vec(&text.key.salt).ok().and_then(|salt| salt.try_into().ok());
+        let salt = BASE64.decode(&text.key.salt).ok().and_then(|salt| salt.try_into().ok());
         let salt: [u8; SALT_LEN] = salt.ok_or(wrong("a salt of 16 bytes"))?;
         let mut items = BTreeMap::new();
         for (name, item) in text.items {
@@ -104,7 +105,7 @@ impl ItemText {
         let stored = |stored: &Stored| StoredText {
             saved: Timestamp::from_millisecond(stored.saved_ms).unwrap_or_default(),
             bytes: stored.bytes,
-            sealed: Base64::encode_string(&stored.sealed),
+            sealed: BASE64.encode(&stored.sealed),
         };
         let versions = item.versions.iter().map(|(version, s)| (version.to_string(), stored(s))).collect();
         Self { now, versions }
@@ -117,7 +118,7 @@ impl ItemText {
             item.now.insert(source, version(&text)?);
         }
         for (text, stored) in self.versions {
-            let sealed = Base64::decode_vec(&stored.sealed).map_err(|_| wrong("a value in Base64"))?;
+            let sealed = BASE64.decode(&stored.sealed).map_err(|_| wrong("a value in Base64"))?;
             let saved_ms = stored.saved.as_millisecond();
             item.versions.insert(version(&text)?, Stored { saved_ms, bytes: stored.bytes, sealed });
         }

@@ -19,13 +19,13 @@ use homekeep::engine::select::{Filter, HomeState, states};
 use homekeep::engine::{BrowseError, HomePath, Meter};
 use homekeep::format::{EntryKind, MAX_OBJECT_LEN};
 use homekeep::repo::{Reader, Snapshot};
-use homekeep::store::MemoryStore;
+use homekeep::store::{MemoryStore, Store};
 use jiff::Timestamp;
 
 use super::tiny::Tiny;
 use crate::pruning::prune_options;
 use crate::support::allocation::largest_of_all;
-use crate::support::{Site, chain, contents, source_of};
+use crate::support::{Site, chain, contents, names, source_of};
 
 /// What `ls`, `find`, `dump` and `diff` show of one home in one snapshot.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn look(reader: &mut Reader, state: &HomeState<'_>) -> Result<Sight, BrowseE
     Ok(Sight { listed, found, dumped, added: totals.bytes_added })
 }
 
-/// No reader asks for more at once than an object can have.
+/// More than an object can have.
 const MAX_ALLOCATION: usize = MAX_OBJECT_LEN as usize + (1 << 20);
 
 /// Whose local index the repository is used with.
@@ -74,13 +74,33 @@ pub enum Machine {
     Old,
 }
 
+impl Machine {
+    /// The machine, with a store of its own.
+    pub fn site(self, tiny: &Tiny, store: MemoryStore) -> Site {
+        let site = Site::in_memory(Arc::new(store));
+        if let Self::Old = self {
+            copy_files(&tiny.site.index(""), &site.cache().join(tiny.site.index("").file_name().unwrap()));
+        }
+        site
+    }
+}
+
+/// Whether a commit that the repository had is not there any more.
+pub fn is_commit_gone(tiny: &Tiny, store: &dyn Store) -> bool {
+    let there = names(store, "snapshots/");
+    tiny.names("snapshots/").iter().any(|name| !there.contains(name))
+}
+
+/// No reader has asked for more at once than an object can have.
+pub fn assert_modest() {
+    let largest = largest_of_all();
+    assert!(largest <= MAX_ALLOCATION, "something asked for {largest} bytes at once");
+}
+
 /// Opens the repository, looks at all it lists, restores it, takes a snapshot of the
 /// same homes and restores that. Gives what was complained of.
 pub fn examine(tiny: &Tiny, machine: Machine, store: MemoryStore) -> Vec<String> {
-    let site = Site::in_memory(Arc::new(store));
-    if let Machine::Old = machine {
-        copy_files(&tiny.site.index(""), &site.cache().join(tiny.site.index("").file_name().unwrap()));
-    }
+    let site = machine.site(tiny, store);
     let mut repository = match site.open() {
         Ok(repository) => repository,
         Err(error) => return vec![chain(&error)],
@@ -94,8 +114,7 @@ pub fn examine(tiny: &Tiny, machine: Machine, store: MemoryStore) -> Vec<String>
     let listed: BTreeSet<_> = snapshots.iter().map(|snapshot| snapshot.record.id).collect();
     let is_all = tiny.sights.keys().all(|(id, _)| listed.contains(id));
     // A machine that never saw a snapshot cannot miss it.
-    let is_lost = tiny.names("snapshots/").iter().any(|name| site.store().get(name).is_err());
-    let can_tell = matches!(machine, Machine::Old) || !is_lost;
+    let can_tell = matches!(machine, Machine::Old) || !is_commit_gone(tiny, site.store());
     assert!(is_all || !can_tell || !complaints.is_empty(), "a snapshot is gone and nothing says so");
     let mut reader = repository.reader().unwrap();
     for state in states(&snapshots, &Filter::default(), Timestamp::MAX) {
@@ -111,8 +130,7 @@ pub fn examine(tiny: &Tiny, machine: Machine, store: MemoryStore) -> Vec<String>
     complaints.extend(restore_newest(tiny, &site, &snapshots));
     complaints.extend(back_up_and_restore(tiny, &site));
     complaints.extend(prune_and_restore(tiny, &site));
-    let largest = largest_of_all();
-    assert!(largest <= MAX_ALLOCATION, "something asked for {largest} bytes at once");
+    assert_modest();
     complaints
 }
 

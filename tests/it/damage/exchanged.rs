@@ -4,6 +4,7 @@ use homekeep::codec::Hash;
 use homekeep::format::{CommitName, ObjectName};
 use homekeep::store::Store;
 
+use super::checking::assert_checked;
 use super::examine::{Machine, examine};
 use super::tiny::Tiny;
 use super::with;
@@ -20,6 +21,7 @@ fn two_objects_that_changed_places_are_not_taken_for_each_other() {
             for machine in MACHINES {
                 let changes = [(one, Some(&other_bytes[..])), (other, Some(&bytes[..]))];
                 assert_named(&[one, other], &examine(&tiny, machine, with(&tiny.store, &changes)));
+                assert_checked(&tiny, machine, with(&tiny.store, &changes), &[one, other]);
             }
         }
     }
@@ -33,8 +35,9 @@ fn an_object_in_the_place_of_another_is_not_taken_for_it() {
         for other in all.iter().filter(|other| *other != name) {
             let bytes = tiny.store.get(other).unwrap();
             for machine in MACHINES {
-                let store = with(&tiny.store, &[(name, Some(&bytes))]);
-                assert_named(&[name], &examine(&tiny, machine, store));
+                let store = || with(&tiny.store, &[(name, Some(&bytes))]);
+                assert_named(&[name], &examine(&tiny, machine, store()));
+                assert_checked(&tiny, machine, store(), &[name]);
             }
         }
     }
@@ -47,6 +50,7 @@ fn a_missing_object_gives_right_results_or_a_complaint() {
             // Nothing here says what a complaint is about: `examine` has seen to it that there is one.
             for machine in MACHINES {
                 examine(&tiny, machine, with(&tiny.store, &[(&name, None)]));
+                assert_checked(&tiny, machine, with(&tiny.store, &[(&name, None)]), &[&name]);
             }
         }
     }
@@ -66,8 +70,9 @@ fn an_old_snapshot_under_a_newer_ones_name_is_named_and_not_believed() {
         for forged in [raised, same] {
             let forged = forged.to_object_name();
             for machine in MACHINES {
-                let complaints = examine(&tiny, machine, with(&tiny.store, &[(&forged, Some(&bytes))]));
-                assert_named(&[&forged], &complaints);
+                let store = || with(&tiny.store, &[(&forged, Some(&bytes))]);
+                assert_named(&[&forged], &examine(&tiny, machine, store()));
+                assert_checked(&tiny, machine, store(), &[&forged]);
             }
         }
     }

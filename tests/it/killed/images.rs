@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use homekeep::store::{MemoryStore, Store};
 
+use super::checked::assert_checks_clean;
 use super::{Interrupted, at_each_call};
 use crate::support::{Site, names};
 
@@ -22,6 +23,7 @@ fn an_image_that_could_not_be_published_costs_nothing_and_can_be_published_again
     let calls = at_each_call(&store, publish, |published, store| {
         assert_eq!(interrupted.assert_snapshots_are_whole(Arc::new(store.clone())), 1);
         assert!(published.is_err() || names(&store, "index/").len() == 1);
+        assert_checks_clean(&store);
         let site = Site::in_memory(Arc::new(store.clone()));
         site.try_backup(&interrupted.options(&site)).unwrap();
         publish(Arc::new(store.clone())).unwrap();

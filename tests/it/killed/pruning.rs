@@ -10,32 +10,45 @@ use homekeep::engine::Meter;
 use homekeep::engine::backup::{HomeSelection, Outcome};
 use homekeep::engine::prune::{MaxUnused, PruneError, PruneOptions, PruneReport, prune};
 use homekeep::engine::restore::RestoreTarget;
+use homekeep::format::{Entry, ObjectName};
 use homekeep::repo::RepoError;
 use homekeep::store::{MemoryStore, Store};
 
 use super::at_each_call;
+use super::checked::assert_checks_clean;
 use crate::pruning::prune_options;
 use crate::support::{Contents, Site, chain, contents, names, noise, source_of, write_old};
 
 /// A repository with three snapshots, the first of which holds much that the others do not need.
-struct Pruned {
-    site: Site,
-    store: MemoryStore,
+pub struct Pruned {
+    pub site: Site,
+    pub store: MemoryStore,
     /// What the snapshots hold that are not forgotten.
-    expected: BTreeMap<SnapshotId, Contents>,
-    first: SnapshotId,
+    pub expected: BTreeMap<SnapshotId, Contents>,
+    pub first: SnapshotId,
 }
 
 impl Pruned {
-    fn new() -> Self {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with more files that only the first snapshot has, so long.
+    pub fn with(more: &[(&str, usize)]) -> Self {
         let store = MemoryStore::new();
         let site = Site::on(Arc::new(store.clone()));
         let home = site.home("ann");
+        for (name, length) in more {
+            write_old(&home.join(name), noise(200, *length));
+        }
         for n in 0..12 {
             write_old(&home.join(n.to_string()), noise(n, 8000));
         }
         let mut pruned = Self { site, store, expected: BTreeMap::new(), first: SnapshotId([0; 16]) };
         pruned.first = pruned.save();
+        for (name, _) in more {
+            fs::remove_file(home.join(name)).unwrap();
+        }
         for n in 2..12 {
             fs::remove_file(home.join(n.to_string())).unwrap();
         }
@@ -60,11 +73,31 @@ impl Pruned {
         id
     }
 
+    /// What the snapshots hold other than the first.
+    pub fn without_first(&self) -> BTreeMap<SnapshotId, Contents> {
+        let mut others = self.expected.clone();
+        others.remove(&self.first);
+        others
+    }
+
+    /// What a snapshot says of a file.
+    pub fn entry(&self, id: SnapshotId, path: &str) -> Entry {
+        let snapshots = self.site.repository().snapshots().unwrap();
+        let snapshot = snapshots.iter().find(|snapshot| snapshot.record.id == id).unwrap();
+        let (_, source) = source_of(snapshot, "ann").unwrap();
+        self.site.find(&source, path).unwrap()
+    }
+
     /// On a machine that never saw the repository, every snapshot is whole that should be.
-    fn assert_whole(&self, store: &MemoryStore) {
+    pub fn assert_whole(&self, store: &MemoryStore) {
+        Self::assert_holds(store, &self.expected);
+    }
+
+    /// On a machine that never saw the repository, these snapshots hold this.
+    pub fn assert_holds(store: &MemoryStore, expected: &BTreeMap<SnapshotId, Contents>) {
         let site = Site::in_memory(Arc::new(store.clone()));
         let snapshots = site.repository().snapshots().unwrap();
-        for (id, expected) in &self.expected {
+        for (id, expected) in expected {
             let snapshot =
                 snapshots.iter().find(|snapshot| snapshot.record.id == *id).expect("a snapshot is gone");
             let (_, source) = source_of(snapshot, "ann").unwrap();
@@ -78,7 +111,7 @@ impl Pruned {
 
     /// Prunes undisturbed until there is nothing more to do, and saves the homes again.
     fn assert_goes_on(&self, store: &MemoryStore, options: &PruneOptions) {
-        remove_torn(store, options);
+        remove_torn(store, options, None);
         let site = Site::in_memory(Arc::new(store.clone()));
         for _ in 0..8 {
             let report = prune_on(Arc::new(store.clone()), options).unwrap();
@@ -97,21 +130,21 @@ impl Pruned {
     }
 }
 
-fn forget(store: Arc<dyn Store>, id: SnapshotId) -> Result<(), RepoError> {
+pub fn forget(store: Arc<dyn Store>, id: SnapshotId) -> Result<(), RepoError> {
     let mut repository = Site::in_memory(store).open()?;
     repository.sync(&mut |_, _| {})?;
     repository.forget(id)
 }
 
-fn prune_on(store: Arc<dyn Store>, options: &PruneOptions) -> Result<PruneReport, PruneError> {
+pub fn prune_on(store: Arc<dyn Store>, options: &PruneOptions) -> Result<PruneReport, PruneError> {
     let site = Site::in_memory(store);
     prune(&mut site.open()?, options, &Meter::default())
 }
 
 /// A store that cannot do better may keep half an object; a folder cannot. Nobody can tell it from one that was
-/// damaged later, and what it names is unknown: a prune names it and does nothing, until somebody removes it.
-fn remove_torn(store: &MemoryStore, options: &PruneOptions) {
-    for name in names(store, "") {
+/// damaged later, and what it names is unknown: a prune names it and does nothing, until somebody removes it. `damaged` is damaged in another way.
+pub fn remove_torn(store: &MemoryStore, options: &PruneOptions, damaged: Option<&ObjectName>) {
+    for name in names(store, "").into_iter().filter(|name| Some(name) != damaged) {
         let hash = Hash::of(&store.get(&name).unwrap());
         let is_torn = name.promised_hash().is_some_and(|promised| promised != hash);
         let matters = ["snapshots/", "gc/"].iter().any(|prefix| name.as_str().starts_with(prefix));
@@ -123,7 +156,7 @@ fn remove_torn(store: &MemoryStore, options: &PruneOptions) {
     }
 }
 
-fn repacking() -> PruneOptions {
+pub fn repacking() -> PruneOptions {
     PruneOptions { max_unused: MaxUnused::Percent(5.0), ..prune_options() }
 }
 
@@ -140,6 +173,7 @@ fn forgetting_can_die_or_fail_at_any_call() {
             };
             let is_hidden = !listed(&store).contains(&pruned.first);
             assert!(forgotten.is_err() || is_hidden, "success was reported and it is still there");
+            assert_checks_clean(&store);
             forget(Arc::new(store.clone()), pruned.first).unwrap();
             assert!(!listed(&store).contains(&pruned.first));
             Site::in_memory(Arc::new(store.clone())).repository().remove_marks(pruned.first).unwrap();
@@ -158,6 +192,7 @@ fn a_prune_can_die_or_fail_at_any_call() {
             |store| prune_on(store, &options),
             |_, store| {
                 pruned.assert_whole(&store);
+                assert_checks_clean(&store);
                 pruned.assert_goes_on(&store, &repacking());
             },
         );

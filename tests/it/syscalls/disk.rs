@@ -2,6 +2,7 @@
 //! of it was synced since.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::tracer::lines;
@@ -12,11 +13,18 @@ const CALLS: &str = "openat,write,pwrite64,fsync,rename,renameat2,mkdir,mkdirat,
 /// Runs the program and fails unless, in its repository and for its keys:
 /// - a file's bytes are synced before it gets the name that refers to them,
 /// - all there is, with the folders on the way, is synced before a commit or the descriptor gets its name,
+/// - before an object is removed,
 /// - and before anything is reported.
 pub fn assert_durable(program: &Program, arguments: &[&str]) {
+    assert_durable_after(program, arguments, &[]);
+}
+
+/// Likewise, where another program named these objects and was killed before it synced that.
+pub fn assert_durable_after(program: &Program, arguments: &[&str], unsynced: &[PathBuf]) {
     let mut disk = Disk::new(program);
+    disk.unsynced_names.extend(unsynced.iter().cloned());
     let mut halves: BTreeMap<String, String> = BTreeMap::new();
-    let mut renamed = 0;
+    let mut changes = 0;
     for line in lines(program, CALLS, arguments) {
         let Some((thread, call)) = line.split_once(char::is_whitespace) else { continue };
         let call = call.trim_start();
@@ -29,9 +37,9 @@ pub fn assert_durable(program: &Program, arguments: &[&str]) {
             Some((_, tail)) => halves.remove(thread).unwrap() + tail,
             None => call.into(),
         };
-        renamed += usize::from(disk.apply(&call));
+        changes += usize::from(disk.apply(&call));
     }
-    assert!(renamed > 0, "{arguments:?} named nothing: was it traced?");
+    assert!(changes > 0, "{arguments:?} named and removed nothing: was it traced?");
     disk.assert_synced("the end");
 }
 
@@ -51,7 +59,7 @@ impl Disk {
         Self { folder: program.path(""), ignored, unsynced_bytes, unsynced_names }
     }
 
-    /// Notes a call, given as `name(arguments) = result`. Says whether something got its final name.
+    /// Notes a call, given as `name(arguments) = result`. Says whether an object got its name or lost it.
     fn apply(&mut self, call: &str) -> bool {
         let Some((name, rest)) = call.split_once('(') else { return false };
         let Some((arguments, result)) = rest.rsplit_once(" = ") else { return false };
@@ -66,7 +74,7 @@ impl Disk {
             "write" | "pwrite64" => self.note_bytes(&paths[0]),
             "fsync" => self.sync(&paths[0]),
             "rename" | "renameat2" => return self.rename(&paths[0], &paths[1]),
-            "unlink" | "unlinkat" => self.remove(&paths[0]),
+            "unlink" | "unlinkat" => return self.remove(&paths[0]),
             "link" | "linkat" => panic!("the model knows no links: {call}"),
             _ => {}
         }
@@ -109,9 +117,15 @@ impl Disk {
     }
 
     /// A name that is gone may come back after a power cut, so a removal counts like a new name.
-    fn remove(&mut self, path: &Path) {
+    fn remove(&mut self, path: &Path) -> bool {
+        let is_temporary = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".tmp-"));
+        let is_object = self.counts(path) && !is_temporary;
+        if is_object {
+            self.assert_synced(&format!("{} was removed", path.display()));
+        }
         self.unsynced_bytes.remove(path);
         self.note_name(path);
+        is_object
     }
 
     fn assert_synced(&self, when: &str) {

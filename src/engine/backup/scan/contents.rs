@@ -9,7 +9,6 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::secrets::SecretNames;
 use super::walker::{Walker, read_start};
 use super::{RACY_S, lock};
 use crate::engine::backup::BackupError;
@@ -18,6 +17,7 @@ use crate::engine::backup::seen_listing::Signature;
 use crate::engine::{Meter, ProblemKind};
 use crate::files::live_sqlite;
 use crate::files::read::{OpenError, OpenFile, xattrs_at};
+use crate::files::rules::Secrecy;
 use crate::files::walk::{self, Listed, Stat};
 use crate::format::{Attributes, Content, Entry, EntryKind, flags};
 
@@ -50,11 +50,11 @@ impl Walker<'_> {
         handle: &OwnedFd,
         listed: &Listed,
         names: &dyn Fn(&OsStr) -> bool,
-        secrets: &SecretNames,
+        secrecy: Secrecy,
     ) -> Result<Option<(Signature, Entry)>, BackupError> {
         let Listed { name, stat } = listed;
         let kind = match stat.kind {
-            FileType::RegularFile => return self.new_file(directory, handle, listed, names, secrets),
+            FileType::RegularFile => return self.new_file(directory, handle, listed, names, secrecy),
             FileType::Symlink => match walk::read_link(handle, name) {
                 Ok(target) => EntryKind::Symlink(target),
                 Err(error) => return Ok(self.unreadable(directory, name, error)),
@@ -86,7 +86,7 @@ impl Walker<'_> {
         handle: &OwnedFd,
         listed: &Listed,
         names: &dyn Fn(&OsStr) -> bool,
-        secrets: &SecretNames,
+        secrecy: Secrecy,
     ) -> Result<Option<(Signature, Entry)>, BackupError> {
         let Listed { name, stat } = listed;
         let home = &directory.home;
@@ -97,11 +97,11 @@ impl Walker<'_> {
             return Ok(Some((Signature::NONE, entry)));
         }
         let link = (stat.device, stat.inode, stat.ctime_ns());
-        if secrets.has(name) {
+        if secrecy == Secrecy::Secret {
             return self.secret_file(directory, handle, listed, true);
         }
         let linked = if stat.links > 1 { lock(&home.linked).get(&link).cloned() } else { None };
-        let is_turned_off = secrets.is_turned_off(name);
+        let is_turned_off = secrecy == Secrecy::TurnedOff;
         let read = match linked {
             Some(content) => match xattrs_at(handle, name) {
                 Ok(xattrs) => FileRead::Saved(SavedContent { content, flags: 0, stat: *stat, xattrs }),

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
-use super::secrets::SecretNames;
 use super::{Home, Recent, lock};
 use crate::codec::ChunkId;
 use crate::files::rules::{Rules, Scope, SecretRules, SecretScope};
@@ -50,8 +49,6 @@ pub struct Directory {
 pub struct Visit {
     /// Entries to save, in order of names; dropped when nothing changed among them.
     pub entries: Vec<Listed>,
-    /// Which of them are secrets.
-    pub secrets: SecretNames,
     /// What was seen last time.
     pub seen: Option<SeenDirectory>,
     /// Of the entries.

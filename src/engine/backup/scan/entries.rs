@@ -19,6 +19,7 @@ use crate::engine::backup::prior::Prior;
 use crate::engine::backup::seen_listing::Signature;
 use crate::files::live_sqlite;
 use crate::files::read::xattrs_at;
+use crate::files::rules::Secrecy;
 use crate::files::walk::{Listed, Stat};
 use crate::format::{Attributes, Entry, EntryKind, Owner, PageBuilder, flags};
 use crate::index::SeenRow;
@@ -37,7 +38,6 @@ impl Walker<'_> {
         let names = |name: &OsStr| find(&entries, name.as_bytes()).is_some();
         let mut listing = ListingSaver::new(entries.len(), visit.digest);
         let mut copied = HashSet::new();
-        let secrets = mem::take(&mut visit.secrets);
         let mut children = mem::take(&mut visit.children).into_iter().peekable();
         for listed in &entries {
             let known = self.take(&mut prior, &listed.name)?;
@@ -55,7 +55,11 @@ impl Walker<'_> {
                 continue;
             }
             // A secret's bytes are needed as soon as anything changed beside it: the vault may lack them.
-            let is_secret = secrets.has(&listed.name)
+            let secrecy = match listed.stat.kind.is_file() {
+                true => directory.secret_scope.decide(OsStr::from_bytes(&listed.name)),
+                false => Secrecy::Ordinary,
+            };
+            let is_secret = secrecy == Secrecy::Secret
                 || known.as_ref().is_some_and(|(_, entry)| entry.attributes.vault.is_some());
             let known = known.filter(|_| !is_secret);
             if let Some((signature, entry)) = self.known_entry(&directory.home, listed, known, handle, &names)
@@ -63,7 +67,7 @@ impl Walker<'_> {
                 listing.push(signature, entry, &mut self.session)?;
                 continue;
             }
-            match self.new_entry(directory, handle, listed, &names, &secrets)? {
+            match self.new_entry(directory, handle, listed, &names, secrecy)? {
                 Some((signature, entry)) => {
                     if entry.attributes.flags & flags::SQLITE_COPY != 0 {
                         copied.insert(entry.name.clone());

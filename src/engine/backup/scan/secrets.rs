@@ -1,8 +1,6 @@
 //! Files that are secrets: their bytes go to the vault, and the tree says which item and version they are.
 
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
@@ -16,56 +14,10 @@ use crate::engine::backup::BackupError;
 use crate::engine::backup::seen_listing::Signature;
 use crate::engine::{Meter, ProblemKind};
 use crate::files::read::{OpenError, OpenFile};
-use crate::files::rules::{LOOK_LEN, MAX_LOOKED_INTO, Secrecy, SecretScope, looks_secret};
+use crate::files::rules::{LOOK_LEN, MAX_LOOKED_INTO, looks_secret};
 use crate::files::walk::{Listed, Stat};
 use crate::format::{Attributes, Content, Entry, EntryKind, VaultItem, Xattr};
 use crate::vault::{MAX_VALUE_LEN, item_of_path};
-
-/// Names in a directory that rules say something of.
-#[derive(Default)]
-pub struct SecretNames {
-    secret: Vec<Box<[u8]>>,
-    turned_off: Vec<Box<[u8]>>,
-}
-
-impl SecretNames {
-    /// Asks the rules about each regular file.
-    pub fn among(entries: &[Listed], scope: &SecretScope) -> Self {
-        let mut names = Self::default();
-        for Listed { name, stat } in entries.iter().filter(|listed| listed.stat.kind.is_file()) {
-            debug_assert!(stat.kind.is_file());
-            match scope.decide(OsStr::from_bytes(name)) {
-                Secrecy::Secret => names.secret.push(name.clone()),
-                Secrecy::TurnedOff => names.turned_off.push(name.clone()),
-                Secrecy::Ordinary => {}
-            }
-        }
-        names
-    }
-
-    /// Whether a file is a secret.
-    pub fn has(&self, name: &[u8]) -> bool {
-        self.secret.iter().any(|secret| **secret == *name)
-    }
-
-    /// Whether a file would be a secret if nobody had said otherwise.
-    pub fn is_turned_off(&self, name: &[u8]) -> bool {
-        self.turned_off.iter().any(|secret| **secret == *name)
-    }
-
-    /// A digest of a directory that is another when other files in it are secrets: rules change too.
-    pub fn mixed_into(&self, digest: [u8; 16]) -> [u8; 16] {
-        if self.secret.is_empty() {
-            return digest;
-        }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&digest);
-        for name in &self.secret {
-            hasher.update(&(name.len() as u64).to_le_bytes()).update(name);
-        }
-        *hasher.finalize().as_bytes().first_chunk().expect("a hash is longer")
-    }
-}
 
 impl Walker<'_> {
     /// Whether a file that is about to be stored as ordinary data begins like a private key, and is a secret for that. Where

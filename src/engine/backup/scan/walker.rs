@@ -11,7 +11,6 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::directory::{Child, Directory, Outcome, Visit};
-use super::secrets::SecretNames;
 use super::{Queue, Recent, Scan, lock};
 use crate::engine::backup::BackupError;
 use crate::engine::backup::file::FileSaver;
@@ -158,8 +157,7 @@ impl<'a> Walker<'a> {
         }
         let scope = self.scope_in(directory, &handle, &listing.entries);
         visit.entries = self.wanted(directory, &scope, listing.entries);
-        visit.secrets = SecretNames::among(&visit.entries, &directory.secret_scope);
-        visit.digest = visit.secrets.mixed_into(digest(&visit.entries));
+        visit.digest = digest(&visit.entries);
         if let Some(key) = home.seen {
             visit.seen =
                 self.seen.directory(key, directory.stat.device, directory.stat.inode).map_err(fatal)?;
@@ -167,6 +165,7 @@ impl<'a> Walker<'a> {
         visit.is_same = visit.seen.as_ref().is_some_and(|seen| seen.digest == visit.digest)
             && !visit.is_incomplete
             && !self.scan.options.verify_unchanged
+            && !home.has_other_rules
             && !self.must_read_secrets(directory);
         let children = self.children(directory, &mut visit, &scope)?;
         if visit.is_same && children.is_empty() {
