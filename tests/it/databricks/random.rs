@@ -54,7 +54,7 @@ fn play(seed: u64, with_deletions: bool) {
             1 if !with_deletions => {
                 assert_eq!(machine.get(user).unwrap(), last.get(user).cloned(), "seed {seed}, step {step}");
             }
-            0..=4 => {
+            1..=4 => {
                 let new = document(user, &step.to_string(), 0);
                 machine.put(user, &new).unwrap();
                 last.insert(user.into(), new);
