@@ -199,3 +199,18 @@ fn a_thousand_users_with_two_keys_each() {
         }
     }
 }
+
+/// A job that lost its token still saves every home, and says which secrets it could not keep.
+#[test]
+fn a_vault_that_is_not_configured_costs_the_secrets_and_no_home() {
+    let program = super::world();
+    let config = program.path("homekeep.toml");
+    fs::write(&config, "[vault]\nprovider = \"databricks\"\nscope = \"homekeep\"\n").unwrap();
+    let config = config.to_str().unwrap();
+    let ended = program.backup(&["--init", "--config", config]).expect(3);
+    assert!(ended.err.contains("DATABRICKS_HOST") && ended.out.contains("saved snapshot"), "{ended:?}");
+    program.run(&["vault", "list", "--config", config]).expect(2);
+    let target = program.path("back");
+    let ended = program.run(&["restore", "--target", target.to_str().unwrap(), "--config", config]).expect(3);
+    assert!(target.join("ann/project/model.R").exists(), "{ended:?}");
+}
