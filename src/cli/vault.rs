@@ -10,10 +10,13 @@ use serde::Deserialize;
 use super::context::Context;
 use super::error::CliError;
 use super::secret::SecretError;
+use super::text;
 use crate::files::rules::SecretOptions;
 use crate::keys::KeyFile;
 use crate::repo::{RepoError, Repository};
-use crate::vault::{DEFAULT_CALLS_PER_SECOND, Provider, ProviderSettings, Vault, VaultError, VaultSecret};
+use crate::vault::{
+    DEFAULT_CALLS_PER_SECOND, Provider, ProviderSettings, UnopenedProvider, Vault, VaultSecret,
+};
 
 /// `[vault]`
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -89,6 +92,16 @@ pub fn open(context: &Context, repository: &Repository) -> Result<Option<Arc<Vau
     }))
 }
 
+/// The same for a restore: a vault that cannot be opened costs the secrets, each of which is a problem then, and
+/// nobody's home.
+pub fn open_to_restore(context: &Context, repository: &Repository) -> Option<Arc<Vault>> {
+    open(context, repository).unwrap_or_else(|error| {
+        let why = text::chain(&error);
+        context.output.warn(&format!("the vault cannot be opened, and secrets do not come back: {why}"));
+        None
+    })
+}
+
 /// The vault for a command that needs one. Where the repository is gone, a key of the vault's own opens it.
 pub fn require(context: &Context) -> Result<Arc<Vault>, CliError> {
     let none = || CliError::Usage("there is no vault: the configuration says provider = \"none\"".into());
@@ -110,10 +123,13 @@ fn extra_secret(context: &Context) -> Result<Option<VaultSecret>, CliError> {
     Ok(Some(VaultSecret::new(*file.secret)))
 }
 
+/// One that cannot be opened says so whenever it is asked.
 fn provider(context: &Context) -> Result<Option<Arc<dyn Provider>>, CliError> {
     let settings = settings(&context.config.vault, &context.places.repository)?;
-    let opened = settings.map(|settings| crate::vault::open(&settings)).transpose();
-    Ok(opened.map_err(VaultError::from)?)
+    let open = |settings: ProviderSettings| {
+        crate::vault::open(&settings).unwrap_or_else(|error| Arc::new(UnopenedProvider::new(&error)))
+    };
+    Ok(settings.map(open))
 }
 
 fn settings(config: &VaultConfig, repository: &Path) -> Result<Option<ProviderSettings>, CliError> {

@@ -314,3 +314,6 @@ impl Repository {
         Ok(Some(deps))
     }
 }
+
+#[cfg(test)]
+mod tests;

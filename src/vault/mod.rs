@@ -14,6 +14,7 @@ mod names;
 mod provider;
 mod secret;
 mod settings;
+mod unopened;
 mod words;
 
 pub use document::{Document, DocumentError, Item, Stored};
@@ -23,3 +24,4 @@ pub use item::{item_of_path, path_of_item};
 pub use provider::{Grant, Listing, Provider, ProviderError, Stamp, Written};
 pub use secret::{MAX_VALUE_LEN, UnsealError, VaultSecret, Version};
 pub use settings::{DEFAULT_CALLS_PER_SECOND, ProviderSettings, open};
+pub use unopened::UnopenedProvider;

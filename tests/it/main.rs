@@ -8,6 +8,7 @@ mod clocks;
 mod copying;
 mod damage;
 mod databricks;
+mod databricks_examples;
 mod everyone;
 mod fixtures;
 mod full;

@@ -3,6 +3,7 @@
 
 mod canaries;
 mod commands;
+mod databricks;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

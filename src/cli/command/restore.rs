@@ -39,7 +39,7 @@ fn run_some(context: &Context, arguments: &RestoreArguments) -> Result<Exit, Cli
     refuse_repository(context, arguments)?;
     let synced = Synced::open(context)?;
     let sources = Sources::find(&synced, arguments, &arguments.filter.filter())?;
-    let vault = vault::open(context, &synced.repository)?;
+    let vault = vault::open_to_restore(context, &synced.repository);
     let options = RestoreOptions { target: sources.target(arguments), vault, ..options };
     sources.tell(&context.output, &options);
     sources.tell_of_owners(context, &options);

@@ -88,7 +88,7 @@ impl<'a> Restorer<'a> {
         }
         self.make_links(report)?;
         self.finish_directories(report)?;
-        report.owner_notes.append(&mut self.planner.owner_notes);
+        report.owner_notes.append(&mut self.planner.metas.notes);
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl<'a> Restorer<'a> {
     fn write_jobs(&mut self, report: &mut RestoreReport) -> Result<(), RestoreError> {
         let mut jobs = std::mem::take(&mut self.planner.jobs);
         jobs.sort_by_key(|job| job.location.map(|l| (l.segment, l.block, l.start)));
-        let metas: Vec<EntryMeta> = jobs.iter().map(|job| self.planner.meta(&job.entry)).collect();
+        let metas: Vec<EntryMeta> = jobs.iter().map(|job| self.planner.metas.of(&job.entry)).collect();
         let batches = Batches { jobs: &jobs, next: AtomicUsize::new(0) };
         let threads = self.planner.context.threads;
         let writers: Vec<_> = (0..threads)
@@ -167,7 +167,7 @@ impl<'a> Restorer<'a> {
                 continue;
             }
             let entry = directory.entry.clone();
-            let meta = self.planner.meta(&entry);
+            let meta = self.planner.metas.of(&entry);
             match self.planner.open(index) {
                 Ok(place) => {
                     for error in place.finish_directory(&meta) {

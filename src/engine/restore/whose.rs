@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::{RestoreOptions, RestoreSource};
 use crate::files::accounts::{self, Account};
-use crate::files::owners::{
-    Ids, LookupFailure, OwnerMatch, Owners, number_holder, required_account, resolve,
-};
+use crate::files::owners::{LookupFailure, OwnerMatch, Owners, number_holder, required_account};
 use crate::format::{EntryKind, Owner};
 use crate::repo::{Reader, RepoError};
 
@@ -55,36 +53,6 @@ pub fn standing(
         Ok(None) => Standing::Missing(Absent { name: name.to_owned(), owner: Arc::clone(&owner) }),
         Err(failure) => Standing::Unknown(failure),
     })
-}
-
-/// Whom the home itself belongs to here. Whether it comes back at all was decided before: a number without a
-/// name is theirs then.
-pub fn home_ids(source: &RestoreSource, options: &RestoreOptions, owners: &Owners) -> Ids {
-    let owner = &source.home.owner;
-    let by = |owner_match| resolve(owner, &options.owner_map, owners, owner_match).ids;
-    let ids = by(options.owner_match);
-    if options.owner_match != OwnerMatch::NameOrFreeNumber {
-        return ids;
-    }
-    let number = by(OwnerMatch::Name);
-    let is_own_group = owner.group.is_empty() && owners.name_of_gid(number.gid).as_bytes() == source.user;
-    Ids {
-        uid: if owner.user.is_empty() { number.uid } else { ids.uid },
-        gid: if is_own_group { number.gid } else { ids.gid },
-    }
-}
-
-/// Whether an entry belongs to whom the home belongs to, where both are numbers alone.
-pub fn is_home_owner(owner: &Owner, source: &RestoreSource) -> bool {
-    let home = &source.home.owner;
-    owner.user.is_empty()
-        && (owner.uid, owner.gid, &owner.group) == (home.uid, home.gid, &home.group)
-        && home.user.is_empty()
-}
-
-/// Whether root stands in for the user or the group of a home.
-pub fn is_substitute(here: Ids, owner: &Owner) -> bool {
-    (here.uid == 0 && owner.uid != 0) || (here.gid == 0 && owner.gid != 0)
 }
 
 /// The owner of the home. An administrator may have made the directory before its user came: one that is root's

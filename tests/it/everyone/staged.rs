@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use super::{Machine, owner};
 use crate::support::{
-    LONG_AGO, assert_same, copy_tree, is_root, set_acl, set_mtime, write_old, write_sparse,
+    LONG_AGO, assert_same, copy_tree, is_root, noise, set_acl, set_mtime, write_old, write_sparse,
 };
 
 impl Machine {
@@ -167,8 +168,7 @@ fn a_wait_takes_what_it_staged_itself() {
     let machine = Machine::lost(&[("bob", 2002)]);
     let mut command =
         machine.command(&["restore", "--all-homes", "--stage-users", "--wait-for-users=1h", "--json"]);
-    let mut child =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let told = std::io::BufReader::new(child.stderr.take().unwrap());
     let mut told = std::io::BufRead::lines(told).map(Result::unwrap);
     assert!(told.any(|line| line.contains("waiting for 1 account")));
@@ -182,4 +182,57 @@ fn a_wait_takes_what_it_staged_itself() {
     let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
     // What was staged before is not counted twice.
     assert_eq!((&last["files_restored"], &last["users_staged"]), (&2.into(), &0.into()), "{last}");
+}
+
+/// Until the run ends by itself or `is_time` says that it is time to kill it; whether it was killed.
+fn killed_when(mut command: Command, is_time: impl Fn() -> bool) -> bool {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !is_time() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let is_killed = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    is_killed
+}
+
+#[test]
+fn staging_and_moving_that_are_killed_are_finished_by_the_next_run() {
+    if !is_root() {
+        return;
+    }
+    let machine = Machine::new();
+    machine.add("bob", 2002);
+    machine.plant("bob", 2002);
+    let folder = machine.home("bob").join("work");
+    for n in 0..400 {
+        write_old(&folder.join(format!("f{n:03}")), noise(n, 40_000));
+        chown(folder.join(format!("f{n:03}")), Some(2002), Some(2002)).unwrap();
+    }
+    set_mtime(&folder, LONG_AGO, 7);
+    machine.program.run(&["init"]).expect(0);
+    machine.save();
+    let copy = machine.program.path("copy");
+    copy_tree(&machine.home("bob"), &copy);
+    machine.lose();
+    let names = |folder: &Path| fs::read_dir(folder).map_or(0, Iterator::count);
+    let staged = || {
+        let states = fs::read_dir(machine.staging().join("bob")).ok();
+        states.and_then(|mut states| Some(states.next()?.unwrap().path().join("work"))).unwrap_or_default()
+    };
+    let mut kills = 0;
+    for least in [1, 100, 250] {
+        let command = machine.command(&["restore", "--all-homes", "--stage-users", "-j", "1"]);
+        kills += usize::from(killed_when(command, || names(&staged()) >= least));
+    }
+    machine.restore(&["--stage-users"]).expect(3);
+    machine.add("bob", 2002);
+    for least in [1, 100, 250] {
+        let command = machine.command(&["restore", "--all-homes", "-j", "1"]);
+        kills += usize::from(killed_when(command, || names(&folder) >= least));
+    }
+    assert!(kills > 0, "no run was killed before its end");
+    machine.restore(&["--verify"]).expect(0);
+    assert_same(&copy, &machine.home("bob"));
+    assert!(!machine.staging().exists());
 }

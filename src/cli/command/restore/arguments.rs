@@ -38,9 +38,6 @@ pub struct RestoreArguments {
     /// Bring it back where it was
     #[arg(long)]
     pub in_place: bool,
-    /// Everyone.
-    #[command(flatten)]
-    pub everyone: EveryoneArguments,
     /// End with code 0 whatever happens, once the command line is understood: for scripts whose failure would
     /// keep a machine from starting. What happened is told as ever, and its code beside it
     #[arg(long)]
@@ -51,6 +48,9 @@ pub struct RestoreArguments {
     /// Nothing that matches, a line as in a .gitignore file (repeatable)
     #[arg(short, long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub exclude: Vec<String>,
+    /// Everyone.
+    #[command(flatten)]
+    pub everyone: EveryoneArguments,
     /// Which snapshots count.
     #[command(flatten)]
     pub filter: FilterArguments,
@@ -69,7 +69,8 @@ pub struct EveryoneArguments {
     /// Make accounts for users who have none here, with the numbers they had if those are free, and a locked password
     #[arg(long, requires = "all_homes", conflicts_with = "numeric_ids")]
     pub create_users: bool,
-    /// Look for missing accounts until so long after the start, and bring each home back when its account is there
+    /// Look for missing accounts until so long after the start (10m unless it is said), and bring each home back
+    /// when its account is there
     #[arg(long, requires = "all_homes", value_name = "DURATION")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "10m")]
     pub wait_for_users: Option<Age>,

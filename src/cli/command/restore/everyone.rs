@@ -28,7 +28,6 @@ use crate::engine::restore::{Change, RestoreError, RestoreOptions};
 use crate::engine::select::{Filter, Place, SnapshotSpec};
 use crate::files::owners::OwnerMatch;
 use crate::repo::Snapshot;
-use crate::vault::Vault;
 use report::Outcome;
 
 /// More names than these are not told one by one.
@@ -43,7 +42,7 @@ pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliE
     let filter = filter(context, arguments, &synced.snapshots)?;
     let sources = Sources::find(&synced, arguments, &filter)?;
     let (source, trees) = sources.by_machine().into_iter().next().unwrap_or_default();
-    let vault = open_vault(context, &synced);
+    let vault = vault::open_to_restore(context, &synced.repository);
     let (target, source_name) = (sources.target(arguments), source.to_owned());
     let options = RestoreOptions { target, source: source_name, vault, ..options };
     sources.tell(&context.output, &options);
@@ -70,15 +69,6 @@ pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliE
         Exit::Interrupted => Err(RestoreError::Interrupted.into()),
         exit => Ok(exit),
     }
-}
-
-/// A vault that cannot be opened costs the secrets, each of which is a problem then, and nobody's home.
-fn open_vault(context: &Context, synced: &Synced) -> Option<Arc<Vault>> {
-    vault::open(context, &synced.repository).unwrap_or_else(|error| {
-        let why = text::chain(&error);
-        context.output.warn(&format!("the vault cannot be opened, and secrets do not come back: {why}"));
-        None
-    })
 }
 
 /// On a machine whose numbers were given out anew, a number is no reason to hand somebody a file.

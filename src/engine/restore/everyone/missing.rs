@@ -74,3 +74,46 @@ pub fn create(
     }
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::format::Owner;
+
+    fn absent(names: &[&str]) -> Vec<(usize, Absent)> {
+        let who = |name: &&str| Absent { name: (*name).into(), owner: Arc::new(Owner::default()) };
+        names.iter().map(who).enumerate().collect()
+    }
+
+    #[test]
+    fn an_account_counts_when_it_was_there_twice() {
+        let absent = absent(&["no such user, ever", "root"]);
+        let mut seen_before = HashSet::new();
+        assert!(those_who_came(&absent, &mut seen_before).is_empty());
+        assert_eq!(seen_before, HashSet::from([1]));
+        let came = those_who_came(&absent, &mut seen_before);
+        assert_eq!(
+            came.iter().map(|(index, name, _)| (*index, name.as_str())).collect::<Vec<_>>(),
+            [(1, "root")]
+        );
+        assert!(seen_before.is_empty());
+    }
+
+    #[test]
+    fn one_that_is_gone_again_begins_anew() {
+        let mut seen_before = HashSet::from([0]);
+        assert!(those_who_came(&absent(&["no such user, ever"]), &mut seen_before).is_empty());
+        assert!(seen_before.is_empty());
+    }
+
+    #[test]
+    fn a_dry_run_says_which_accounts_could_be_made() {
+        let absent = absent(&["ann", "-x"]);
+        let places = vec![PathBuf::from("/home/ann"), PathBuf::from("/home/x")];
+        let mut done = create(&absent, &places, true, &Meter::default());
+        done.sort_by_key(|(number, _)| *number);
+        assert!(matches!(&done[..], [(0, Ok(None)), (1, Err(CreateError::Name { .. }))]));
+    }
+}
