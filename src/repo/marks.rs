@@ -60,3 +60,6 @@ impl Repository {
         Ok(removed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,6 @@ impl Repository {
         Ok((put.enter(&mut self.catalog)?, put.length))
     }
 }
+
+#[cfg(test)]
+mod tests;

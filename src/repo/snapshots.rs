@@ -178,3 +178,6 @@ impl Repository {
         Ok(self.catalog().has_snapshot(hash)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

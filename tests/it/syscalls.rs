@@ -195,7 +195,7 @@ fn what_a_prune_or_an_undo_relies_on_is_synced_before_anything_is_removed() {
     assert!(has_commit(second), "it was deleted at once");
     assert_durable_elsewhere(&program, &delete, "gc");
     assert!(!has_commit(second), "nothing was deleted");
-    assert_eq!(program.snapshots(), std::slice::from_ref(third));
+    assert_eq!(program.snapshots().as_slice(), std::slice::from_ref(third));
     program.assert_restores("latest", &program.homes);
 }
 

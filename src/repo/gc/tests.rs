@@ -9,11 +9,13 @@ use crate::engine::testing::Bench;
 use crate::keys::Secret;
 use crate::store::{MemoryStore, Store, StoreError, Tail};
 
-/// A store whose listings of records are old at first: these, one after the other.
+/// A store whose listings of records are old at first: these, one after the other. Remembers what it is told to
+/// make durable.
 #[derive(Debug)]
 struct OldListings {
     inner: MemoryStore,
     old: Mutex<VecDeque<Vec<Listed>>>,
+    persisted: Mutex<Vec<ObjectName>>,
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -23,6 +25,7 @@ impl Store for OldListings {
     }
 
     fn persist(&self, name: &ObjectName) -> Result<(), StoreError> {
+        self.persisted.lock().unwrap().push(name.clone());
         self.inner.persist(name)
     }
 
@@ -72,9 +75,14 @@ fn elsewhere_on(store: Arc<dyn Store>) -> Repository {
 
 /// A machine to which these listings of records are shown before the true ones.
 fn with_old_listings(bench: &Bench, old: Vec<Vec<Listed>>) -> Repository {
+    with_store(bench, old).0
+}
+
+fn with_store(bench: &Bench, old: Vec<Vec<Listed>>) -> (Repository, Arc<OldListings>) {
     let repository = elsewhere_on(Arc::new(bench.store.clone()));
-    let store = OldListings { inner: bench.store.clone(), old: Mutex::new(old.into()) };
-    Repository { store: Arc::new(store), ..repository }
+    let (old, persisted) = (Mutex::new(old.into()), Mutex::default());
+    let store = Arc::new(OldListings { inner: bench.store.clone(), old, persisted });
+    (Repository { store: store.clone(), ..repository }, store)
 }
 
 fn segment(number: u8) -> ShortHash {
@@ -224,6 +232,21 @@ fn what_a_record_says_is_deleted_leaves_the_index() {
     assert_eq!(other.catalog().segments().unwrap().len(), 1);
     other.refresh_gc().unwrap();
     assert_eq!(other.catalog().segments().unwrap(), []);
+}
+
+/// Whoever put them may have been killed before they were durable, and what follows from them is about to be.
+#[test]
+fn records_and_marks_that_were_only_seen_are_made_durable() {
+    let mut bench = Bench::new();
+    let name = bench.repository.put_gc_record(record(GcKind::Condemned, &[1])).unwrap();
+    let (mut other, store) = with_store(&bench, Vec::new());
+    let persisted = || std::mem::take(&mut *store.persisted.lock().unwrap());
+    other.refresh_gc().unwrap();
+    assert_eq!(persisted(), [name]);
+    other.refresh_gc().unwrap();
+    assert_eq!(persisted(), [], "it is known");
+    other.persist_marks().unwrap();
+    assert!(matches!(&persisted()[..], [mark] if mark.as_str().starts_with(ObjectName::FORGOTTEN)));
 }
 
 /// Two snapshots, of which the second builds on what the first stored.
