@@ -19,11 +19,10 @@ mod walk;
 use jiff::Timestamp;
 
 pub use error::UsageError;
-pub use report::{
-    DamageCount, Freed, Growth, HomeState, StoreUsage, Stored, Sum, UsageReport, UserUsage,
-};
+pub use report::{DamageCount, Freed, Growth, HomeState, StoreUsage, Stored, Sum, UsageReport, UserUsage};
 
 use super::Meter;
+use crate::codec::Hash;
 use crate::index::{Holdings, IndexError};
 use crate::repo::Repository;
 use account::Account;
@@ -72,10 +71,10 @@ fn usage_with(
     moments.extend(options.since);
     let states = states::states(repository, &scene.summaries, options.now, &moments)?;
     let read_before = Meter::read(&meter.directories);
-    let kept = kept(holdings, &scene)?;
-    let (account, vaulted) = match kept {
+    let basis = basis(&scene, &states);
+    let (account, vaulted) = match kept(holdings, &basis)? {
         Some(kept) => kept,
-        None => take(repository, holdings, &scene, &states, meter)?,
+        None => take(repository, holdings, &scene, &states, &basis, meter)?,
     };
     let stored = account.by_name();
     let users = states.iter().zip(vaulted).map(|(state, vault_items)| {
@@ -95,9 +94,16 @@ fn usage_with(
 /// An account, and how many entries of each home's newest state are in the vault.
 type Answer = (Account, Vec<u64>);
 
-fn kept(holdings: &Holdings, scene: &Scene) -> Result<Option<Answer>, UsageError> {
-    let bytes = holdings.answer(ACCOUNT, &scene.basis)?;
-    let parse = |bytes: Vec<u8>| serde_json::from_slice(&bytes).map_err(|_| IndexError::Damaged("kept figures"));
+/// What an answer rests on: the scene, and which states are the newest, which the clock has a say in.
+fn basis(scene: &Scene, states: &[State]) -> Hash {
+    let trees = states.iter().filter_map(|state| state.newest?.tree);
+    Hash::of(&[&scene.basis.0[..], trees.flat_map(|tree| tree.0).collect::<Vec<_>>().as_slice()].concat())
+}
+
+fn kept(holdings: &Holdings, basis: &Hash) -> Result<Option<Answer>, UsageError> {
+    let bytes = holdings.answer(ACCOUNT, basis)?;
+    let parse =
+        |bytes: Vec<u8>| serde_json::from_slice(&bytes).map_err(|_| IndexError::Damaged("kept figures"));
     Ok(bytes.map(parse).transpose()?)
 }
 
@@ -108,6 +114,7 @@ fn take(
     holdings: &mut Holdings,
     scene: &Scene,
     states: &[State],
+    basis: &Hash,
     meter: &Meter,
 ) -> Result<Answer, UsageError> {
     let mut stock = Stock::load(repository.catalog(), &scene.segments())?;
@@ -122,7 +129,7 @@ fn take(
         let entries = stock.entries().map(|(key, mark)| (key, numbers[mark as usize]));
         holdings.save(&head, entries, vaulted.entries(stock.keys()).into_iter())?;
         let bytes = serde_json::to_vec(&answer).map_err(|_| IndexError::Damaged("figures to keep"))?;
-        holdings.keep_answer(ACCOUNT, &scene.basis, &bytes)?;
+        holdings.keep_answer(ACCOUNT, basis, &bytes)?;
     }
     Ok(answer)
 }

@@ -81,7 +81,8 @@ fn users(holders: &Holders, held: &[Held]) -> Vec<(String, Vec<u8>, Stored)> {
         }
     }
     let names = holders.names.iter().cloned();
-    let mut users: Vec<_> = names.zip(stored).map(|((source, user), stored)| (source, user, stored)).collect();
+    let mut users: Vec<_> =
+        names.zip(stored).map(|((source, user), stored)| (source, user, stored)).collect();
     users.sort_unstable_by(|(a, b, _), (c, d, _)| (a, b).cmp(&(c, d)));
     users
 }

@@ -56,13 +56,16 @@ impl Holders {
             let left = groups.without(&changed);
             stock.marks.iter_mut().for_each(|mark| *mark = left[*mark as usize]);
         }
-        let is_new = |(holder, tree): &&(u32, ChunkId)| changed.contains(holder) || !before.contains(&(*holder, *tree));
+        let is_new = |(holder, tree): &&(u32, ChunkId)| {
+            changed.contains(holder) || !before.contains(&(*holder, *tree))
+        };
         let mut new: Vec<(u32, ChunkId)> = now.roots.iter().filter(is_new).copied().collect();
         new.sort_unstable();
         let new: Vec<(ChunkId, u32)> =
             new.into_iter().map(|(holder, tree)| (tree, groups.of(vec![holder]))).collect();
         let mut reader = repository.reader()?;
-        let damage = Walk::new(&mut reader, stock, &mut |a, b| groups.union(a, b)).run(new.into_iter(), meter)?;
+        let damage =
+            Walk::new(&mut reader, stock, &mut |a, b| groups.union(a, b)).run(new.into_iter(), meter)?;
         Ok(Self { names: now.names, groups, named: now.named, damage, roots: now.roots })
     }
 
@@ -96,7 +99,9 @@ impl Current {
     fn add(&mut self, record: &SnapshotRecord) {
         self.named.extend(&record.deps);
         for home in &record.homes {
-            let Some(EntryKind::Directory(tree)) = home.root.as_ref().map(|root| &root.kind) else { continue };
+            let Some(EntryKind::Directory(tree)) = home.root.as_ref().map(|root| &root.kind) else {
+                continue;
+            };
             let name = (record.source.clone(), home.user.clone());
             let number = *self.numbers.entry(name).or_insert_with_key(|name| {
                 self.names.push(name.clone());

@@ -24,8 +24,10 @@ pub fn classify(
     let by_hash = stock.segments.iter().enumerate().map(|(place, segment)| (segment.hash, place)).collect();
     let commits = scene.summaries.iter().map(|summary| summary.hash).collect();
     let named = named_by_any(repository)?;
-    let (mut store, view) =
-        (StoreUsage::default(), View { repository, stock, needed, is_named, is_damaged, by_hash, commits, named });
+    let (mut store, view) = (
+        StoreUsage::default(),
+        View { repository, stock, needed, is_named, is_damaged, by_hash, commits, named },
+    );
     for object in &scene.objects {
         store.objects += 1;
         store.bytes += object.length;

@@ -85,7 +85,11 @@ impl Stock {
             if let Some(place) = places.get(&row) {
                 let body = block.stored_len.saturating_sub(TAG_LEN as u32);
                 segments[*place].body += u64::from(body);
-                blocks[*place].push(Block { body, raw: block.raw_len, is_tree: block.kind == BlockKind::Tree });
+                blocks[*place].push(Block {
+                    body,
+                    raw: block.raw_len,
+                    is_tree: block.kind == BlockKind::Tree,
+                });
             }
         })?;
         let distrusted = catalog.distrusted_blocks()?;
@@ -110,11 +114,6 @@ impl Stock {
         }
         self.keys.push(key);
         self.first.push(place);
-    }
-
-    /// How many chunks there are.
-    pub fn len(&self) -> usize {
-        self.keys.len()
     }
 
     /// A chunk's number; none if it is lost.
@@ -156,7 +155,9 @@ mod tests {
 
     #[test]
     fn the_shares_of_a_block_add_up_to_it() {
-        for (body, lengths) in [(10, vec![1, 1, 1]), (0, vec![5]), (999, vec![7, 100, 3, 1]), (7, vec![1; 20])] {
+        for (body, lengths) in
+            [(10, vec![1, 1, 1]), (0, vec![5]), (999, vec![7, 100, 3, 1]), (7, vec![1; 20])]
+        {
             let block = Block { body, raw: lengths.iter().sum(), is_tree: false };
             let mut start = 0;
             let shares: u32 = lengths

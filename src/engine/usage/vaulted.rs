@@ -25,7 +25,9 @@ impl Vaulted {
     /// What was kept.
     pub fn load(holdings: &Holdings) -> Result<Self, UsageError> {
         let mut counts = HashMap::new();
-        holdings.scan_vaulted(|(key, count)| drop(counts.insert(key, count)))?;
+        holdings.scan_vaulted(|(key, count)| {
+            counts.insert(key, count);
+        })?;
         Ok(Self { counts })
     }
 

@@ -109,7 +109,9 @@ impl<'w> Walk<'w> {
         Ok(match task.role {
             Role::Directory => match self.reader.tree(&task.id)? {
                 TreeObject::Page(page) => Object::Page(page),
-                TreeObject::Index(index) => Object::Pages(index.pages.into_iter().map(|(id, _)| id).collect()),
+                TreeObject::Index(index) => {
+                    Object::Pages(index.pages.into_iter().map(|(id, _)| id).collect())
+                }
             },
             Role::List => Object::List(self.reader.list(&task.id)?),
         })
