@@ -5,12 +5,15 @@
 //! asks catches up, by walking what is new. When nothing changed since, figures are only read.
 
 mod account;
+mod breakdown;
+mod charge;
 mod error;
 mod groups;
 mod holders;
 mod objects;
 mod report;
 mod scene;
+mod snapshots;
 mod states;
 mod stock;
 mod vaulted;
@@ -18,8 +21,12 @@ mod walk;
 
 use jiff::Timestamp;
 
+pub use breakdown::{AGES, Distinction, FileKind, KindUsage, PathUsage, by_kind, by_path};
+pub use charge::Charged;
 pub use error::UsageError;
 pub use report::{DamageCount, Freed, Growth, HomeState, StoreUsage, Stored, Sum, UsageReport, UserUsage};
+
+pub use snapshots::{Contents, SnapshotUsage, by_snapshot, contents, freed_by};
 
 use super::Meter;
 use crate::codec::Hash;
@@ -156,4 +163,12 @@ fn user(state: &State, stored: Stored, vault_items: u64) -> UserUsage {
         stored,
         growth: Growth { day: grown(0), week: grown(1), month: grown(2), since: grown(3) },
     }
+}
+
+/// What each user's homes took when it was last found out on this machine, by source and name; nothing if it never
+/// was. For who must not wait.
+pub fn last_known(repository: &Repository) -> Result<Vec<(String, Vec<u8>, Stored)>, UsageError> {
+    let bytes = Holdings::open(repository.cache())?.last_answer(ACCOUNT)?;
+    let answer: Option<Answer> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(answer.map_or(Vec::new(), |(account, _)| account.users))
 }

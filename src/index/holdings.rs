@@ -146,6 +146,13 @@ impl Holdings {
         row.optional().map_err(|e| self.0.error(e))
     }
 
+    /// The answer that was kept last, whatever happened since.
+    pub fn last_answer(&self, question: &str) -> Result<Option<Vec<u8>>, IndexError> {
+        let sql = "SELECT answer FROM answers WHERE question = ?1";
+        let row = self.0.connection.query_row(sql, [question], |r| r.get(0));
+        row.optional().map_err(|e| self.0.error(e))
+    }
+
     /// Keeps an answer, with what it rests on.
     pub fn keep_answer(&mut self, question: &str, basis: &Hash, answer: &[u8]) -> Result<(), IndexError> {
         let sql = "INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3)";

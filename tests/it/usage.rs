@@ -2,6 +2,8 @@
 //! histories of users who share and diverge, forget, prune, repack, lose their index and meet damage.
 
 mod brute;
+mod commands;
+mod example;
 mod histories;
 
 use std::fs;

@@ -49,10 +49,7 @@ impl Account {
                 *needed[place.segment()].get_or_insert(0) += bytes;
             }
         }
-        let damage = DamageCount {
-            lost: holders.damage.lost.len() as u64,
-            unreadable: holders.damage.unreadable.len() as u64,
-        };
+        let damage = holders.damage.count();
         let mut store = objects::classify(repository, scene, stock, &needed, &is_named, !damage.is_none())?;
         for (group, sum) in held.iter().enumerate() {
             let is_shared = holders.groups.members(group as u32).len() > 1;

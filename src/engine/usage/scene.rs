@@ -1,10 +1,11 @@
 //! What an account rests on: the store's listing, the snapshots that count, and what they name. All of it in one
 //! digest, so that figures are kept as long as nothing changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::UsageError;
 use crate::codec::Hash;
+use crate::format::ShortHash;
 use crate::index::Summary;
 use crate::repo::{RepoError, Repository};
 use crate::store::Listed;
@@ -38,6 +39,18 @@ impl Scene {
         let objects = self.objects.iter().filter(|object| holds_blocks(object.name.as_str()));
         objects.filter_map(|object| Some((object.name.promised_hash()?, object.length))).collect()
     }
+}
+
+/// What the snapshots name, their own commits included.
+pub fn named(repository: &Repository, summaries: &[Summary]) -> Result<HashSet<ShortHash>, UsageError> {
+    let mut named = HashSet::new();
+    for summary in summaries {
+        if let Some(snapshot) = repository.snapshot(&summary.hash)? {
+            named.extend(snapshot.record.deps);
+        }
+        named.insert(summary.hash.short());
+    }
+    Ok(named)
 }
 
 fn basis(repository: &Repository, objects: &[Listed], summaries: &[Summary]) -> Result<Hash, UsageError> {

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::UsageError;
+use super::report::DamageCount;
 use super::stock::Stock;
 use crate::codec::ChunkId;
 use crate::engine::Meter;
-use crate::format::{Content, EntryKind, Extent, Page, TreeObject};
+use crate::format::{Content, Entry, EntryKind, Extent, Page, TreeObject};
 use crate::index::{ChunkKey, Location};
 use crate::repo::{Reader, RepoError};
 
@@ -27,6 +28,11 @@ impl Damage {
     /// Whether all was found.
     pub fn is_none(&self) -> bool {
         self.lost.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// How much it is.
+    pub fn count(&self) -> DamageCount {
+        DamageCount { lost: self.lost.len() as u64, unreadable: self.unreadable.len() as u64 }
     }
 }
 
@@ -52,6 +58,7 @@ pub struct Walk<'w> {
     join: &'w mut dyn FnMut(u32, u32) -> u32,
     pending: BTreeMap<(i64, u32, u32), Task>,
     damage: Damage,
+    see: Option<&'w mut dyn FnMut(&Entry)>,
 }
 
 impl<'w> Walk<'w> {
@@ -61,7 +68,12 @@ impl<'w> Walk<'w> {
         stock: &'w mut Stock,
         join: &'w mut dyn FnMut(u32, u32) -> u32,
     ) -> Self {
-        Self { reader, stock, join, pending: BTreeMap::new(), damage: Damage::default() }
+        Self { reader, stock, join, pending: BTreeMap::new(), damage: Damage::default(), see: None }
+    }
+
+    /// Shows `see` every entry that is met, at least once.
+    pub fn see_entries(&mut self, see: &'w mut dyn FnMut(&Entry)) {
+        self.see = Some(see);
     }
 
     /// Passes the numbers of these trees to all that they lead to. Where a number changes nothing, what is below has
@@ -119,6 +131,9 @@ impl<'w> Walk<'w> {
 
     fn page(&mut self, page: Page, mark: u32) -> Result<(), UsageError> {
         for entry in page.entries {
+            if let Some(see) = &mut self.see {
+                see(&entry);
+            }
             match entry.kind {
                 EntryKind::Directory(tree) => self.tree(&tree, Role::Directory, mark)?,
                 EntryKind::File(content) => self.content(&content, mark)?,
