@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::ByteSize;
 use super::command::{Age, Unused};
+use super::quota::QuotaConfig;
 use super::vault::VaultConfig;
 use crate::engine::forget::{Grouping, Rule, Within};
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub copy: CopyConfig,
     /// What is a secret, and where secrets are kept.
     pub vault: VaultConfig,
+    /// How much anyone should use.
+    pub quota: QuotaConfig,
     /// What is said meanwhile.
     pub output: OutputConfig,
 }

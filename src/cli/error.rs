@@ -20,6 +20,7 @@ use crate::engine::prune::PruneError;
 use crate::engine::repair::RepairError;
 use crate::engine::restore::RestoreError;
 use crate::engine::select::SelectError;
+use crate::engine::usage::UsageError;
 use crate::format::{FormatError, SegmentError};
 use crate::index::IndexError;
 use crate::keys::{KeyError, KeyFileError};
@@ -123,6 +124,9 @@ pub enum CliError {
     /// The check.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// The account of who uses what.
+    #[error(transparent)]
+    Account(#[from] UsageError),
     /// The restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
@@ -182,6 +186,7 @@ impl CliError {
             Self::Restore(error) => restore_exit(error),
             Self::Forget(error) => forget_exit(error),
             Self::Check(error) => check_exit(error),
+            Self::Account(error) => account_exit(error),
             Self::File { .. }
             | Self::Occupied(_)
             | Self::Lock { .. }
@@ -205,6 +210,7 @@ impl CliError {
             Self::Backup(BackupError::Index(error))
             | Self::Restore(RestoreError::Index(error))
             | Self::Repository(RepoError::Index(error))
+            | Self::Account(UsageError::Index(error) | UsageError::Repository(RepoError::Index(error)))
             | Self::Backup(BackupError::Repository(RepoError::Index(error)))
             | Self::Restore(RestoreError::Repository(RepoError::Index(error)))
             | Self::Browse(BrowseError::Read { source: RepoError::Index(error), .. }) => Some(error),
@@ -261,6 +267,7 @@ impl CliError {
             | Self::Restore(RestoreError::Repository(error))
             | Self::Forget(ForgetError::Repository(error))
             | Self::Check(CheckError::Repository(error))
+            | Self::Account(UsageError::Repository(error))
             | Self::Browse(BrowseError::Read { source: error, .. }) => repository_hint(error),
             _ => None,
         }
@@ -368,6 +375,16 @@ fn forget_exit(error: &ForgetError) -> Exit {
         ForgetError::Everything(_) => Exit::Failed,
         ForgetError::Interrupted { .. } => Exit::Interrupted,
         ForgetError::Repository(error) => repository_exit(error),
+    }
+}
+
+fn account_exit(error: &UsageError) -> Exit {
+    match error {
+        UsageError::Repository(error) | UsageError::Browse(BrowseError::Read { source: error, .. }) => {
+            repository_exit(error)
+        }
+        UsageError::Interrupted => Exit::Interrupted,
+        UsageError::Index(_) | UsageError::Browse(_) => Exit::Failed,
     }
 }
 

@@ -24,6 +24,7 @@ mod open;
 mod output;
 mod problems;
 mod progress;
+pub mod quota;
 mod secret;
 mod size;
 mod state;

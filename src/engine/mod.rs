@@ -28,6 +28,7 @@ mod target;
 pub(crate) mod testing;
 mod tree_walk;
 pub mod undo;
+pub mod usage;
 mod work_queue;
 
 pub use browse_error::BrowseError;

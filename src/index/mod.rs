@@ -2,11 +2,13 @@
 //! SQLite, and nothing else knows SQL. Never the truth: whatever it says is proven by the hash of
 //! the bytes read, and all of it can be rebuilt from the store.
 //!
-//! Two files on local disk. `index.sqlite` describes the repository and can be published;
-//! `seen.sqlite` describes this machine's files and means nothing elsewhere.
+//! Three files on local disk. `index.sqlite` describes the repository and can be published;
+//! `seen.sqlite` describes this machine's files and means nothing elsewhere; `holdings.sqlite` says who holds
+//! what, for who asks, and is never published.
 
 mod catalog;
 mod database;
+mod holdings;
 mod seen;
 
 pub use catalog::{
@@ -14,4 +16,5 @@ pub use catalog::{
     SegmentRow, StoredSnapshot, Summary, Totals, Users,
 };
 pub use database::IndexError;
+pub use holdings::{ChunkKey, Holdings, HoldingsHead};
 pub use seen::{HomeKey, Seen, SeenDirectory, SeenHome, SeenRow, SeenSecrets, SeenWriter};

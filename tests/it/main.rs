@@ -33,6 +33,7 @@ mod stale;
 mod support;
 mod syscalls;
 mod trees;
+mod usage;
 mod vault;
 mod vault_command;
 mod vault_providers;

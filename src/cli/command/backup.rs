@@ -17,10 +17,12 @@ use crate::cli::exit::Exit;
 use crate::cli::locate::Origin;
 use crate::cli::open::{self, Created};
 use crate::cli::progress::Progress;
+use crate::cli::quota::{self, Measure, Over};
 use crate::cli::text;
 use crate::cli::vault;
 use crate::engine::Meter;
-use crate::engine::backup::{BackupOptions, backup};
+use crate::engine::backup::{BackupOptions, BackupReport, backup};
+use crate::engine::usage::last_known;
 use crate::repo::{RepoError, Repository};
 
 /// Takes a snapshot.
@@ -37,7 +39,8 @@ pub fn run(context: &Context, arguments: &BackupArguments) -> Result<Exit, CliEr
     let result = backup(&mut repository, &options, &meter);
     progress.finish();
     let report = result?;
-    report::tell(&context.output, &report);
+    let over = over_quota(context, &repository, &options.source, &report);
+    report::tell(&context.output, &report, over);
     Ok(if report.is_complete() { Exit::Done } else { Exit::Problems })
 }
 
@@ -69,4 +72,27 @@ fn tell_of_creation(context: &Context) {
             text::safe(&place)
         ));
     }
+}
+
+/// Who is over the quota now: by this run, or, where the store counts, by the last account on this machine. That
+/// there is none, or that it cannot be read, is no backup's problem.
+fn over_quota(context: &Context, repository: &Repository, source: &str, report: &BackupReport) -> Vec<Over> {
+    let quota = &context.config.quota;
+    if !quota.is_set() {
+        return Vec::new();
+    }
+    let homes = report.homes.iter().map(|home| &home.record);
+    let over = match quota.measure() {
+        Measure::Logical => quota.over(homes.map(|home| (&home.user[..], home.bytes))),
+        Measure::Stored => {
+            let known = last_known(repository).unwrap_or_default();
+            let is_here = |user: &[u8]| report.homes.iter().any(|home| home.record.user == user);
+            let known = known.iter().filter(|(of, user, _)| of == source && is_here(user));
+            quota.over(known.map(|(_, user, stored)| (&user[..], stored.fair())))
+        }
+    };
+    if !context.output.is_json() {
+        quota::tell(&context.output, quota.measure(), &over);
+    }
+    over
 }

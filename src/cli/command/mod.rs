@@ -17,7 +17,9 @@ mod prune;
 mod repair;
 mod restore;
 mod snapshots;
+mod stats;
 mod undo;
+mod usage;
 mod vault;
 
 pub use prune::{Age, Unused};
@@ -57,6 +59,10 @@ pub enum Command {
     Undo(undo::UndoArguments),
     /// Copy snapshots from another repository into this one
     Copy(Box<copy::CopyArguments>),
+    /// Say who uses what, what is shared, what a folder or a snapshot costs, and how it grows
+    Usage(Box<usage::UsageArguments>),
+    /// Count what snapshots hold
+    Stats(stats::StatsArguments),
     /// Check that everything that was saved comes back
     Check(check::CheckArguments),
     /// Make the best of damage
@@ -94,6 +100,8 @@ impl Command {
             Self::Prune(arguments) => prune::run(context, &arguments),
             Self::Undo(arguments) => undo::run(context, &arguments),
             Self::Copy(arguments) => copy::run(context, &arguments),
+            Self::Usage(arguments) => usage::run(context, &arguments),
+            Self::Stats(arguments) => stats::run(context, &arguments),
             Self::Check(arguments) => check::run(context, &arguments),
             Self::Repair(arguments) => repair::run(context, &arguments),
             Self::Key(arguments) => key::run(context, &arguments),

@@ -7,15 +7,16 @@ use serde::Serialize;
 use crate::cli::json::{HomeObject, rfc3339};
 use crate::cli::output::{Output, Verbosity};
 use crate::cli::problems;
+use crate::cli::quota::Over;
 use crate::cli::table::{self, Align};
 use crate::cli::text::{self, count};
 use crate::engine::backup::{BackupReport, HomeReport, Outcome};
 use crate::format::Attention;
 
 /// Tells all of it.
-pub fn tell(output: &Output, report: &BackupReport) {
+pub fn tell(output: &Output, report: &BackupReport, over_quota: Vec<Over>) {
     if output.is_json() {
-        return tell_programs(output, report);
+        return tell_programs(output, report, over_quota);
     }
     problems::tell(output, &report.problems);
     for error in &report.damaged {
@@ -108,6 +109,8 @@ struct Summary {
     /// Secrets that were found, and users whose document was written.
     secrets: u64,
     vaults_written: u64,
+    /// Users who use more than they should.
+    over_quota: Vec<Over>,
     backup_start: String,
     backup_end: String,
     /// Seconds.
@@ -146,6 +149,7 @@ impl Summary {
             homes_shrunk: homes(Attention::Shrunk),
             secrets: report.vault.items,
             vaults_written: report.vault.written,
+            over_quota: Vec::new(),
             backup_start: rfc3339(report.started.as_millisecond()),
             backup_end: rfc3339(report.finished.as_millisecond()),
             total_duration: duration.max(0) as f64 / 1000.0,
@@ -221,7 +225,7 @@ struct HomeEnd {
     vanished: u64,
 }
 
-fn tell_programs(output: &Output, report: &BackupReport) {
+fn tell_programs(output: &Output, report: &BackupReport, over_quota: Vec<Over>) {
     problems::tell_programs(output, &report.problems);
     if let Some(error) = &report.vault.unavailable {
         output.warn(&text::chain(error));
@@ -243,5 +247,5 @@ fn tell_programs(output: &Output, report: &BackupReport) {
             vanished: home.vanished,
         });
     }
-    output.object(&Summary::of(report));
+    output.object(&Summary { over_quota, ..Summary::of(report) });
 }
