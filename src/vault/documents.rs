@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::document::{Document, Item, SALT_LEN, Stored};
+use super::document::{Document, Item, Placed, Room, SALT_LEN, Stored};
 use super::error::VaultError;
 use super::provider::{Listing, Provider, Written};
 use super::secret::{Place, UnsealError, VaultSecret, Version};
@@ -204,35 +204,37 @@ impl Vault {
         };
         let mut ordered: Vec<_> = found.iter().collect();
         ordered.sort_by_key(|(name, found)| (rank(found), *name));
+        let (key, max_len) = (document.clone_without_items(), self.provider.max_len());
+        let (mut room, mut without_room) = (Room::new(document, max_len), BTreeMap::new());
         for (name, found) in ordered {
-            let mut candidate = document.clone();
             let stored = match found {
-                Found::Read { version, value, .. } if candidate.version(name, *version).is_none() => {
-                    Some(self.seal(document, name, *version, value)?)
+                Found::Read { version, value, .. } if room.document().version(name, *version).is_none() => {
+                    Some(self.seal(&key, name, *version, value)?)
                 }
                 _ => None,
             };
-            if !candidate.set(source, name, found.version(), stored) {
-                updated.missing.push(name.clone());
-            } else if candidate.fit(self.provider.max_len()) {
-                *document = candidate;
-            } else {
-                updated.too_large.push(name.clone());
-                updated.room_problem = Some(self.too_large(&candidate));
+            match room.set(source, name, found.version(), stored) {
+                Placed::Here => {}
+                Placed::Missing => updated.missing.push(name.clone()),
+                Placed::NoRoom(bytes) => drop(without_room.insert(name.clone(), bytes)),
             }
+        }
+        if !without_room.is_empty() {
+            updated.room_problem = Some(self.too_large(&room, &without_room));
+            updated.too_large = without_room.into_keys().collect();
         }
         Ok(updated)
     }
 
-    fn too_large(&self, document: &Document) -> VaultError {
-        let named: Vec<String> = document
-            .sizes()
+    fn too_large(&self, room: &Room<'_>, without_room: &BTreeMap<String, usize>) -> VaultError {
+        let named: Vec<String> = room
+            .largest(without_room)
             .into_iter()
             .take(NAMED)
             .map(|(item, bytes)| format!("{item:?} ({bytes} bytes)"))
             .collect();
         VaultError::TooLarge {
-            user: document.user.clone(),
+            user: room.document().user.clone(),
             location: self.provider.location(),
             limit: self.provider.max_len(),
             advice: format!(
@@ -251,10 +253,12 @@ impl Vault {
                 Some(_) => None,
                 None => Some(self.seal(document, item, version, value)?),
             };
-            document.set(source, item, version, stored);
-            match document.fit(self.provider.max_len()) {
-                true => Ok(()),
-                false => Err(self.too_large(document)),
+            let mut room = Room::new(document, self.provider.max_len());
+            match room.set(source, item, version, stored) {
+                Placed::NoRoom(bytes) => {
+                    Err(self.too_large(&room, &BTreeMap::from([(item.to_string(), bytes)])))
+                }
+                Placed::Here | Placed::Missing => Ok(()),
             }
         })?;
         Ok(version)
@@ -357,7 +361,7 @@ impl Vault {
         match copies.is_empty() || document.fit(self.provider.max_len()) {
             true => Ok(!copies.is_empty()),
             // Rather nothing is put than a copy removed of which a part has no room.
-            false => Err(self.too_large(document)),
+            false => Err(self.too_large(&Room::new(document, self.provider.max_len()), &BTreeMap::new())),
         }
     }
 
