@@ -80,15 +80,15 @@ impl Document {
         self.items.get(item)?.versions.get(&version)
     }
 
-    /// Notes that a source has this version of an item now; `stored` is what it is, if the document may lack it. False if
-    /// it does lack it.
+    /// Notes that a source has this version of an item now; `stored` is what it is, if the document may lack it or has it
+    /// damaged. False if it does lack it.
     pub fn set(&mut self, source: &str, item: &str, version: Version, stored: Option<Stored>) -> bool {
         if self.version(item, version).is_none() && stored.is_none() {
             return false;
         }
         let item = self.items.entry(item.into()).or_default();
         if let Some(stored) = stored {
-            item.versions.entry(version).or_insert(stored);
+            item.versions.insert(version, stored);
         }
         item.now.insert(source.into(), version);
         true

@@ -208,9 +208,11 @@ impl Vault {
         let (mut room, mut without_room) = (Room::new(document, max_len), BTreeMap::new());
         for (name, found) in ordered {
             let stored = match found {
-                Found::Read { version, value, .. } if room.document().version(name, *version).is_none() => {
-                    Some(self.seal(&key, name, *version, value)?)
-                }
+                Found::Read { version, value, .. } => match room.document().version(name, *version) {
+                    // What is there may be damaged; here is a value to mend it with.
+                    Some(stored) if self.open_stored(&key, name, *version, stored).is_ok() => None,
+                    _ => Some(self.seal(&key, name, *version, value)?),
+                },
                 _ => None,
             };
             match room.set(source, name, found.version(), stored) {
@@ -264,17 +266,19 @@ impl Vault {
         Ok(version)
     }
 
-    /// Opens every value of a user; says how many there are.
-    pub fn verify(&self, user: &str) -> Result<usize, VaultError> {
-        let Some(document) = self.read(user)? else { return Ok(0) };
-        let mut values = 0;
+    /// Opens every value of a user; says how many open, and why the others do not.
+    pub fn verify(&self, user: &str) -> Result<(usize, Vec<VaultError>), VaultError> {
+        let Some(document) = self.read(user)? else { return Ok((0, Vec::new())) };
+        let (mut values, mut failed) = (0, Vec::new());
         for (name, item) in &document.items {
             for (version, stored) in &item.versions {
-                self.open_stored(&document, name, *version, stored)?;
-                values += 1;
+                match self.open_stored(&document, name, *version, stored) {
+                    Ok(_) => values += 1,
+                    Err(error) => failed.push(error),
+                }
             }
         }
-        Ok(values)
+        Ok((values, failed))
     }
 
     /// Removes an item with all its versions; false if there was none.
@@ -320,6 +324,9 @@ impl Vault {
         mut apply: impl FnMut(&mut Document) -> Result<(), VaultError>,
     ) -> Result<Option<Written>, VaultError> {
         let mut is_absent = is_absent;
+        // Where others can be kept away, one attempt is enough.
+        let guard = self.provider.lock(user)?;
+        is_absent &= guard.is_none();
         for _ in 0..ATTEMPTS {
             let before = if is_absent { None } else { self.read(user)? };
             let mut after = match &before {
