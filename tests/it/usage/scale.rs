@@ -2,8 +2,9 @@
 //! many as `HOMEKEEP_SCALE_HOMES`, `HOMEKEEP_SCALE_FOLDERS` (of a hundred files of one chunk) and `HOMEKEEP_SCALE_SNAPSHOTS` say.
 //! It takes minutes and two GB below `TMPDIR`: run it with `--ignored --nocapture`, and read the times.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use homekeep::codec::{ChunkId, Hash, SnapshotId};
 use homekeep::format::{
@@ -11,6 +12,7 @@ use homekeep::format::{
 };
 use homekeep::repo::{Repository, WriteSession, WriteTarget, WriterOptions};
 use homekeep::store::LocalStore;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::figures;
 use crate::support::Site;
@@ -18,6 +20,8 @@ use crate::support::Site;
 const FILES: u64 = 100;
 /// One folder in so many is the same in ten homes.
 const SHARED: u64 = 5;
+/// Homes in a commit, while they are made.
+const PORTION: u64 = 20;
 
 fn wanted(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -107,8 +111,9 @@ impl Made {
         self.previous = Some(self.repository.commit(writer.finish().unwrap(), record).unwrap().hash);
     }
 
-    fn first(&mut self, session: &mut WriteSession) {
-        for home in 0..self.homes {
+    /// Some homes more. A session holds a moment of the index, so that its log grows for as long: not all at once.
+    fn more(&mut self, session: &mut WriteSession, homes: Range<u64>) {
+        for home in homes {
             let seed = |n: u64| if n.is_multiple_of(SHARED) { home / 10 * 10 } else { home } << 32 | n;
             let folders: Vec<ChunkId> = (0..self.folders).map(|n| folder(session, seed(n))).collect();
             self.roots.push(Self::root(session, &folders));
@@ -147,9 +152,13 @@ fn figures_of_a_thousand_homes() {
         previous: None,
     };
     let began = Instant::now();
-    made.commit(0, |made, session| made.first(session));
-    eprintln!("first snapshot made in {:?}, peak {} MiB", began.elapsed(), peak());
-    for number in 1..snapshots {
+    let portions = homes.div_ceil(PORTION);
+    for portion in 0..portions {
+        let more = portion * PORTION..homes.min((portion + 1) * PORTION);
+        made.commit(portion, |made, session| made.more(session, more));
+    }
+    eprintln!("all homes made in {:?}, peak {} MiB", began.elapsed(), peak());
+    for number in portions..snapshots {
         made.commit(number, |made, session| made.next(session, number));
     }
     eprintln!("{snapshots} snapshots made in {:?}, peak {} MiB", began.elapsed(), peak());
@@ -172,7 +181,9 @@ fn figures_of_a_thousand_homes() {
     let after = told("after a small backup", &made.repository);
     assert_eq!(after.trees_read, 2);
     // Every home that changed since loses a tree, and is walked anew.
-    made.repository.forget(SnapshotId(1u128.to_be_bytes())).unwrap();
+    for number in 1..=u128::from(portions) {
+        made.repository.forget(SnapshotId(number.to_be_bytes())).unwrap();
+    }
     let forgotten = told("after a forget", &made.repository);
     let sum = |report: &homekeep::engine::usage::UsageReport| {
         report.users.iter().map(|user| user.stored.fair()).sum::<u64>()
