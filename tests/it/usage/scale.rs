@@ -164,11 +164,12 @@ fn figures_of_a_thousand_homes() {
     eprintln!("{snapshots} snapshots made in {:?}, peak {} MiB", began.elapsed(), peak());
     let told = |what: &str, repository: &Repository| {
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
-        let began = Instant::now();
+        let cpu = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
+        let (began, cpu_before) = (Instant::now(), cpu());
         let report = figures(repository);
+        let (elapsed, cpu) = (began.elapsed(), cpu() - cpu_before);
         eprintln!(
-            "{what}: {:?}, {} directories read, peak {} MiB",
-            began.elapsed(),
+            "{what}: {elapsed:?} ({cpu:?} CPU), {} directories read, peak {} MiB",
             report.trees_read,
             peak()
         );
