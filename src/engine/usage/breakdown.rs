@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::charge::{Charged, Charger, Event};
+use super::report::DamageCount;
 use super::scene::{Scene, named};
 use super::states::states;
 use super::stock::Stock;
@@ -66,12 +67,13 @@ pub fn by_path(
     start: &Located,
     depth: usize,
     meter: &Meter,
-) -> Result<Vec<PathUsage>, UsageError> {
+) -> Result<(Vec<PathUsage>, DamageCount), UsageError> {
     let mut charger = charger(repository, &Scene::look(repository)?)?;
     let mut found = Vec::new();
     let EntryKind::Directory(tree) = &start.entry.kind else {
         let sum = charger.file(&start.entry)?;
-        return Ok(vec![PathUsage { path: start.path.clone(), is_directory: false, sum }]);
+        let found = vec![PathUsage { path: start.path.clone(), is_directory: false, sum }];
+        return Ok((found, charger.damage));
     };
     let above = start.path.components().count();
     charger.walk(&start.path, tree, meter, &mut |path, event, sum| {
@@ -80,7 +82,7 @@ pub fn by_path(
             found.push(PathUsage { path: path.clone(), is_directory, sum });
         }
     })?;
-    Ok(found)
+    Ok((found, charger.damage))
 }
 
 /// What the newest states of all homes that the filter accepts are made of.
@@ -90,7 +92,7 @@ pub fn by_kind(
     distinction: Distinction,
     now: Timestamp,
     meter: &Meter,
-) -> Result<Vec<KindUsage>, UsageError> {
+) -> Result<(Vec<KindUsage>, DamageCount), UsageError> {
     let scene = Scene::look(repository)?;
     let mut charger = charger(repository, &scene)?;
     let mut sums: HashMap<FileKind, Charged> = HashMap::new();
@@ -110,7 +112,7 @@ pub fn by_kind(
     }
     let mut kinds: Vec<_> = sums.into_iter().map(|(kind, sum)| KindUsage { kind, sum }).collect();
     kinds.sort_unstable_by(|a, b| a.kind.cmp(&b.kind));
-    Ok(kinds)
+    Ok((kinds, charger.damage))
 }
 
 fn charger(repository: &Repository, scene: &Scene) -> Result<Charger, UsageError> {
