@@ -60,6 +60,11 @@ impl Charger {
         Self { stock, is_named, reader, unreadable: 0 }
     }
 
+    /// Nothing is charged any more.
+    pub fn forget(&mut self) {
+        self.stock.marks.fill(0);
+    }
+
     /// Goes through a directory, names in order, and shows `visit` what each entry comes to, with its path below `start`.
     pub fn walk(
         &mut self,
