@@ -106,6 +106,8 @@ pub struct BackupConfig {
     pub sqlite_copy: Option<bool>,
     /// How many files are read at a time.
     pub read_concurrency: Option<NonZeroUsize>,
+    /// A file for metrics of the run.
+    pub prometheus: Option<PathBuf>,
 }
 
 /// `[restore]`

@@ -145,6 +145,14 @@ pub enum CliError {
     /// The results cannot be written.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
+    /// Something else stands where a file of results was to be.
+    #[error("{} is there and is no {what} of homekeep's; it was left alone: name another file, or move it away", .path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// What would have been replaced.
+        what: &'static str,
+    },
     /// A file of results cannot be written.
     #[error("cannot write {}", .path.display())]
     Write {
@@ -196,6 +204,7 @@ impl CliError {
             | Self::Browse(_)
             | Self::NotInVault { .. }
             | Self::Output(_)
+            | Self::OtherFile { .. }
             | Self::Write { .. } => Exit::Failed,
         }
     }

@@ -8,6 +8,7 @@ mod account;
 mod breakdown;
 mod charge;
 mod error;
+mod folders;
 mod groups;
 mod holders;
 mod objects;
@@ -24,6 +25,7 @@ use jiff::Timestamp;
 pub use breakdown::{AGES, Distinction, FileKind, KindUsage, PathUsage, by_kind, by_path};
 pub use charge::Charged;
 pub use error::UsageError;
+pub use folders::by_folder;
 pub use report::{DamageCount, Freed, Growth, HomeState, StoreUsage, Stored, Sum, UsageReport, UserUsage};
 
 pub use snapshots::{Contents, SnapshotUsage, by_snapshot, contents, freed_by};

@@ -35,6 +35,7 @@ mod support;
 mod syscalls;
 mod trees;
 mod usage;
+mod usage_pages;
 mod vault;
 mod vault_command;
 mod vault_providers;

@@ -3,8 +3,10 @@
 mod arguments;
 mod excludes;
 mod options;
+mod prometheus;
 mod report;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use arguments::{BackupArguments, level};
@@ -18,6 +20,7 @@ use crate::cli::locate::Origin;
 use crate::cli::open::{self, Created};
 use crate::cli::progress::Progress;
 use crate::cli::quota::{self, Measure, Over};
+use crate::cli::report_file::ReportFile;
 use crate::cli::text;
 use crate::cli::vault;
 use crate::engine::Meter;
@@ -31,6 +34,9 @@ pub fn run(context: &Context, arguments: &BackupArguments) -> Result<Exit, CliEr
         return excludes::list(context, &arguments.rules);
     }
     let options = options::options(context, arguments)?;
+    let named = arguments.prometheus.as_ref().or(context.config.backup.prometheus.as_ref());
+    let metrics =
+        named.map(|path| ReportFile::open(path, prometheus::METRICS)).filter(|_| !arguments.dry_run);
     let mut repository = open_or_create(context, arguments)?;
     let options = BackupOptions { vault: vault::open(context, &repository)?, ..options };
     let _lock = BusyLock::take(repository.cache())?;
@@ -40,8 +46,33 @@ pub fn run(context: &Context, arguments: &BackupArguments) -> Result<Exit, CliEr
     progress.finish();
     let report = result?;
     let over = over_quota(context, &repository, &options.source, &report);
+    let written =
+        metrics.map(|file| write_metrics(&file?, &repository, &options.source, &report, over.len()));
     report::tell(&context.output, &report, over);
-    Ok(if report.is_complete() { Exit::Done } else { Exit::Problems })
+    // The snapshot stands, whatever came of the metrics.
+    let is_written = match written.transpose() {
+        Ok(_) => true,
+        Err(error) => {
+            context.output.warn(&format!("there are no metrics of this run: {}", text::chain(&error)));
+            false
+        }
+    };
+    Ok(if report.is_complete() && is_written { Exit::Done } else { Exit::Problems })
+}
+
+fn write_metrics(
+    file: &ReportFile,
+    repository: &Repository,
+    source: &str,
+    report: &BackupReport,
+    over_quota: usize,
+) -> Result<(), CliError> {
+    let amiss = prometheus::amiss(report);
+    let last_saved = match amiss.is_empty() {
+        true => HashMap::new(),
+        false => prometheus::last_saved(&repository.summaries()?, source, amiss),
+    };
+    file.write(&prometheus::metrics(report, source, over_quota, &last_saved))
 }
 
 /// Only in the default place, or when told to, a missing repository is made: elsewhere it may be on

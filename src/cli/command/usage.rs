@@ -1,10 +1,14 @@
 //! `usage`: who uses what, what is shared, and how it grows.
 
 mod arguments;
+mod html;
 mod parts;
+mod prometheus;
 mod rows;
 mod users;
+mod written;
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -15,6 +19,7 @@ use jiff::{Timestamp, ZonedDateTime};
 pub use arguments::{By, UsageArguments};
 
 use self::rows::{Cell, Rows};
+use self::written::Files;
 use crate::cli::choose;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -119,6 +124,7 @@ impl Asked<'_> {
 
     fn users(&self) -> Result<DamageCount, CliError> {
         self.refuse_hosts_and_tags()?;
+        let files = Files::open(self.arguments)?;
         let since = self.arguments.since.as_deref().map(moment).transpose()?;
         let options = UsageOptions { now: self.now, since };
         let report = self.reading(|meter| usage(self.repository, &options, meter))?;
@@ -127,12 +133,17 @@ impl Asked<'_> {
             filter.accepts_user(&user.user)
                 && (filter.sources.is_empty() || filter.sources.contains(&user.source))
         };
-        let users: Vec<&UserUsage> = report.users.iter().filter(is_wanted).collect();
+        let mut users: Vec<&UserUsage> = report.users.iter().filter(is_wanted).collect();
+        users.sort_by_key(|user| Reverse(user.stored.fair()));
         let rows = users::rows(self.context, &users, since.is_some());
         let total = users::total(&users, &rows);
         let over = users::over(self.context, &users);
         let output = &self.context.output;
-        self.show(rows, Some("fair_bytes"), Some(total))?;
+        self.write(&files, &report, &users, &rows)?;
+        if !files.is_none() && !output.is_json() {
+            return Ok(report.damage);
+        }
+        self.show(rows, None, Some(total))?;
         if output.is_json() {
             output.object(&users::Summary::of(&report, users.len(), over));
         } else if !self.arguments.csv {

@@ -10,6 +10,7 @@ use super::scene::{Scene, named};
 use super::states::states;
 use super::stock::Stock;
 use super::{Meter, UsageError};
+use crate::codec::ChunkId;
 use crate::engine::HomePath;
 use crate::engine::lookup::Located;
 use crate::engine::select::Filter;
@@ -69,14 +70,25 @@ pub fn by_path(
     meter: &Meter,
 ) -> Result<(Vec<PathUsage>, DamageCount), UsageError> {
     let mut charger = charger(repository, &Scene::look(repository)?)?;
-    let mut found = Vec::new();
     let EntryKind::Directory(tree) = &start.entry.kind else {
         let sum = charger.file(&start.entry)?;
         let found = vec![PathUsage { path: start.path.clone(), is_directory: false, sum }];
         return Ok((found, charger.damage));
     };
-    let above = start.path.components().count();
-    charger.walk(&start.path, tree, meter, &mut |path, event, sum| {
+    below(&mut charger, &start.path, tree, depth, meter)
+}
+
+/// What is in the directory at `start`, down to `depth` names.
+pub(super) fn below(
+    charger: &mut Charger,
+    start: &HomePath,
+    tree: &ChunkId,
+    depth: usize,
+    meter: &Meter,
+) -> Result<Vec<PathUsage>, UsageError> {
+    let mut found = Vec::new();
+    let above = start.components().count();
+    charger.walk(start, tree, meter, &mut |path, event, sum| {
         if path.components().count() - above <= depth {
             let is_directory = matches!(event, Event::Left);
             found.push(PathUsage { path: path.clone(), is_directory, sum });
@@ -115,7 +127,7 @@ pub fn by_kind(
     Ok((kinds, charger.damage))
 }
 
-fn charger(repository: &Repository, scene: &Scene) -> Result<Charger, UsageError> {
+pub(super) fn charger(repository: &Repository, scene: &Scene) -> Result<Charger, UsageError> {
     let stock = Stock::load(repository.catalog(), &scene.segments())?;
     let is_named = stock.named(&named(repository, &scene.summaries)?);
     Ok(Charger::new(stock, is_named, repository.reader()?))

@@ -61,6 +61,11 @@ impl Charger {
         Self { stock, is_named, reader, damage: DamageCount::default() }
     }
 
+    /// Nothing is charged any more.
+    pub fn forget(&mut self) {
+        self.stock.marks.fill(0);
+    }
+
     /// Goes through a directory, names in order, and shows `visit` what each entry comes to, with its path below `start`.
     pub fn walk(
         &mut self,

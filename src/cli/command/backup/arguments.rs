@@ -62,6 +62,9 @@ pub struct BackupArguments {
     /// Mark a home that lost more than N percent of its files and bytes; 100 marks none [default: 75]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub shrink_percent: Option<u8>,
+    /// Write metrics of the run to FILE, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
     /// What to leave out.
     #[command(flatten)]
     pub rules: RuleArguments,

@@ -1,6 +1,7 @@
 //! What `usage` takes.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -23,7 +24,7 @@ pub struct UsageArguments {
     /// Tell growth since this time, too: `yesterday`, `2026-11-01`, `3 days ago`
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Only the first N rows, or entries of a folder
+    /// Only the first N rows, or entries of a folder; with --html, look into the N largest homes [default there: 8]
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
     /// By which column rows are sorted, by its name in CSV
@@ -35,6 +36,13 @@ pub struct UsageArguments {
     /// Answer in CSV; totals are left out
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
+    /// Write a page to FILE, in place of the tables: charts, tables and what needs attention, to be looked at in a browser, mailed or
+    /// printed. An older one is replaced; anything else that is there stays
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["what", "by", "csv", "sort"])]
+    pub html: Option<PathBuf>,
+    /// Write metrics to FILE, in place of the tables, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["what", "by", "csv", "sort"])]
+    pub prometheus: Option<PathBuf>,
     /// Which homes count.
     #[command(flatten)]
     pub filter: FilterArguments,

@@ -18,7 +18,8 @@ pub struct Column {
     pub key: &'static str,
     /// What people read; nothing if they don't.
     pub title: Option<&'static str>,
-    align: Align,
+    /// On which side.
+    pub align: Align,
 }
 
 /// A column of words.
@@ -126,7 +127,8 @@ impl Rows {
 }
 
 impl Cell {
-    fn shown(&self) -> String {
+    /// As people read it.
+    pub fn shown(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Ids(ids) => ids.join(" "),
@@ -139,6 +141,15 @@ impl Cell {
                 text::local_time(jiff::Timestamp::from_millisecond(*time).unwrap_or_default())
             }
             Self::Growth(None) | Self::Time(None) | Self::None => "-".into(),
+        }
+    }
+
+    /// What the words leave out.
+    pub fn exact(&self) -> Option<String> {
+        match self {
+            Self::Size(bytes) => Some(format!("{bytes} bytes")),
+            Self::Growth(Some(bytes)) => Some(format!("{bytes:+} bytes")),
+            _ => None,
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::rows::{Cell, Column, Rows, numbers, words};
 use crate::cli::context::Context;
 use crate::cli::json;
-use crate::cli::quota::{self, Measure, Over};
+use crate::cli::quota::{self, Measure, Over, QuotaConfig};
 use crate::cli::table::{self, Align};
 use crate::cli::text;
 use crate::engine::usage::{StoreUsage, Sum, UsageReport, UserUsage};
@@ -103,44 +103,73 @@ fn grown(users: &[&UserUsage], of: fn(&UserUsage) -> Option<i64>) -> Cell {
 /// Who is over the quota.
 pub fn over(context: &Context, users: &[&UserUsage]) -> Vec<Over> {
     let quota = &context.config.quota;
-    let used = |user: &UserUsage| match quota.measure() {
-        Measure::Logical => user.state.map_or(0, |state| state.bytes),
-        Measure::Stored => user.stored.fair(),
-    };
-    let over = quota.over(users.iter().map(|user| (&user.user[..], used(user))));
+    let over = quota.over(users.iter().map(|user| (&user.user[..], used(quota, user))));
     if !context.output.is_json() {
         quota::tell(&context.output, quota.measure(), &over);
     }
     over
 }
 
-/// Every byte of the store, for people. What is nothing is left out.
+/// What a quota goes by.
+pub fn used(quota: &QuotaConfig, user: &UserUsage) -> u64 {
+    match quota.measure() {
+        Measure::Logical => user.state.map_or(0, |state| state.bytes),
+        Measure::Stored => user.stored.fair(),
+    }
+}
+
+/// A part of the store.
+pub struct StoreLine {
+    /// Its name in JSON.
+    pub key: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// How much it is.
+    pub bytes: u64,
+    /// How many, if it is whole objects.
+    pub objects: Option<u64>,
+}
+
+/// Every byte of the store, once.
+pub fn store_lines(store: &StoreUsage) -> Vec<StoreLine> {
+    let line = |key, what, bytes| StoreLine { key, what, bytes, objects: None };
+    let whole = |key, what, of: Sum| StoreLine { key, what, bytes: of.bytes, objects: Some(of.objects) };
+    vec![
+        line("data_own", "data that one user needs", store.data_own),
+        line("data_shared", "data that several users need", store.data_shared),
+        line("trees_own", "trees that one user needs", store.trees_own),
+        line("trees_shared", "trees that several users need", store.trees_shared),
+        line("overhead", "records, tables and padding around them", store.overhead),
+        line("wasted", "not needed, in objects that are", store.wasted),
+        whole("unneeded", "not needed: a prune deletes it", store.unneeded),
+        whole("condemned", "condemned by a prune", store.condemned),
+        whole("orphans", "in no snapshot: of a backup that runs or was killed", store.orphans),
+        line("uncertain", "uncertain, because of damage", store.uncertain),
+        whole("unreadable", "unreadable", store.unreadable),
+        whole("images", "images of the index", store.images),
+        whole("gc_records", "records of prunes", store.gc_records),
+        whole("marks", "marks on forgotten snapshots", store.marks),
+        whole("keys", "key slots", store.keys),
+        whole("descriptor", "descriptor", store.descriptor),
+        whole("other", "something else", store.other),
+    ]
+}
+
+impl StoreLine {
+    /// Whether there is anything of it.
+    pub fn is_any(&self) -> bool {
+        self.bytes > 0 || self.objects.is_some_and(|objects| objects > 0)
+    }
+}
+
+/// The same for people. What is nothing is left out.
 pub fn store(store: &StoreUsage) -> String {
-    let whole = |of: Sum| (of.bytes, Some(of.objects));
-    let parts = [
-        ("data that one user needs", (store.data_own, None)),
-        ("data that several users need", (store.data_shared, None)),
-        ("trees that one user needs", (store.trees_own, None)),
-        ("trees that several users need", (store.trees_shared, None)),
-        ("records, tables and padding around them", (store.overhead, None)),
-        ("not needed, in objects that are", (store.wasted, None)),
-        ("not needed: a prune deletes it", whole(store.unneeded)),
-        ("condemned by a prune", whole(store.condemned)),
-        ("in no snapshot: of a backup that runs or was killed", whole(store.orphans)),
-        ("uncertain, because of damage", (store.uncertain, None)),
-        ("unreadable", whole(store.unreadable)),
-        ("images of the index", whole(store.images)),
-        ("records of prunes", whole(store.gc_records)),
-        ("marks on forgotten snapshots", whole(store.marks)),
-        ("key slots", whole(store.keys)),
-        ("descriptor", whole(store.descriptor)),
-        ("something else", whole(store.other)),
-        ("all of the store", (store.bytes, Some(store.objects))),
-    ];
-    let rows = parts.iter().filter(|(_, (bytes, objects))| *bytes > 0 || objects.is_some_and(|n| n > 0));
-    let rows = rows.map(|(what, (bytes, objects))| {
-        let objects = objects.map_or(String::new(), |objects| objects.to_string());
-        vec![(*what).to_owned(), text::size(*bytes), bytes.to_string(), objects]
+    let mut lines = store_lines(store);
+    let (bytes, objects) = (store.bytes, Some(store.objects));
+    lines.push(StoreLine { key: "bytes", what: "all of the store", bytes, objects });
+    let rows = lines.iter().filter(|line| line.is_any()).map(|line| {
+        let objects = line.objects.map_or(String::new(), |objects| objects.to_string());
+        vec![line.what.to_owned(), text::size(line.bytes), line.bytes.to_string(), objects]
     });
     let header = [
         ("in the store", Align::Left),
