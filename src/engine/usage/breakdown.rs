@@ -75,7 +75,8 @@ pub fn by_path(
         let found = vec![PathUsage { path: start.path.clone(), is_directory: false, sum }];
         return Ok((found, charger.damage));
     };
-    below(&mut charger, &start.path, tree, depth, meter)
+    let found = below(&mut charger, &start.path, tree, depth, meter)?;
+    Ok((found, charger.damage))
 }
 
 /// What is in the directory at `start`, down to `depth` names.
@@ -94,7 +95,7 @@ pub(super) fn below(
             found.push(PathUsage { path: path.clone(), is_directory, sum });
         }
     })?;
-    Ok((found, charger.damage))
+    Ok(found)
 }
 
 /// What the newest states of all homes that the filter accepts are made of.
