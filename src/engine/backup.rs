@@ -13,7 +13,7 @@ mod texts;
 mod vaulting;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub use homes::HomeSelection;
 pub use report::{BackupReport, HomeReport, Outcome};
 pub use vaulting::VaultReport;
 
+use super::restore::marker::Marker;
 use super::{Meter, Problem, ProblemKind};
 use crate::codec::{Chunker, Hash, SnapshotId};
 use crate::files::owner_cache::OwnerCache;
@@ -154,8 +155,15 @@ fn attempt(
     let rows = Mutex::new(seen.writer()?);
 
     let vault = VaultRun::begin(options);
-    let (homes, unopened) =
-        open_homes(found, options, (&rules, &secrets), &history, &seen, &rows, vault.as_ref())?;
+    let known = Known {
+        rules: &rules,
+        secrets: &secrets,
+        history: &history,
+        seen: &seen,
+        cache: repository.cache(),
+        vault: vault.as_ref(),
+    };
+    let (homes, unopened) = open_homes(found, options, &known, &rows)?;
     expect(meter, &homes, &history);
     let target = if options.dry_run { WriteTarget::Nowhere } else { WriteTarget::Store };
     let writer =
@@ -194,7 +202,7 @@ fn attempt(
     let mut damaged_now = std::mem::take(&mut *lock(&scan.damaged));
     drop(scan);
     // Before the records: what the vault did not take is a problem of its home.
-    let (vaulted, memory) = vault.map(VaultRun::finish).unwrap_or_default();
+    let (vaulted, memory) = vault.map(|vault| vault.finish(&walked)).unwrap_or_default();
     let records = home_records(&walked, &unopened, options, &history, &owners);
     if records.is_empty() {
         return Err(BackupError::NoHomes(options.homes.to_string()));
@@ -324,31 +332,34 @@ fn own_inodes(repository: &Repository, options: &BackupOptions) -> HashSet<(u64,
     paths.filter_map(|path| path.metadata().ok()).map(|own| (own.dev(), own.ino())).collect()
 }
 
+/// What is known before homes are walked.
+struct Known<'a> {
+    rules: &'a Rules,
+    secrets: &'a SecretRules,
+    history: &'a History,
+    seen: &'a Seen,
+    cache: &'a Path,
+    vault: Option<&'a VaultRun>,
+}
+
 type OpenHomes = Vec<(Arc<Home>, std::os::fd::OwnedFd)>;
 
 /// Finds out what is known of each home. Those that cannot be opened are returned apart.
 fn open_homes(
     found: Vec<FoundHome>,
     options: &BackupOptions,
-    (rules, secrets): (&Rules, &SecretRules),
-    history: &History,
-    seen: &Seen,
+    known: &Known<'_>,
     rows: &Mutex<SeenWriter>,
-    vault: Option<&VaultRun>,
 ) -> Result<(OpenHomes, Vec<(FoundHome, Problem)>), BackupError> {
     let (mut homes, mut unopened) = (Vec::new(), Vec::new());
     for mut home in found {
-        if rules.decide_home(&home.path) != crate::files::rules::Verdict::Keep {
+        if known.rules.decide_home(&home.path) != crate::files::rules::Verdict::Keep {
             continue;
         }
         match std::mem::replace(&mut home.root, Err(std::io::ErrorKind::Other.into())) {
             Ok((root, stat)) => {
                 let key = lock(rows).home(&options.source, &home.user)?;
-                let mut known = known_home(home, stat, options, secrets, history, seen, key)?;
-                if let Some(vault) = vault {
-                    known.secrets = Mutex::new(vault.remembered(&known.user, seen)?);
-                }
-                homes.push((Arc::new(known), root));
+                homes.push((Arc::new(known.home(home, stat, options, key)?), root));
             }
             Err(error) => {
                 let kind = ProblemKind::Unreadable(error.to_string());
@@ -360,39 +371,52 @@ fn open_homes(
     Ok((homes, unopened))
 }
 
-/// Rows of the local index count only while the commit that has what they speak of exists.
-fn known_home(
-    found: FoundHome,
-    stat: Stat,
-    options: &BackupOptions,
-    secrets: &SecretRules,
-    history: &History,
-    seen: &Seen,
-    rows: HomeKey,
-) -> Result<Home, BackupError> {
-    let mut home = Home::new(found.user, found.path, stat, rows);
-    if !options.cross_file_systems {
-        home.mounts = homes::mounts_below(&home.path);
+/// Whether a restore of the home runs, or was interrupted. An admin's word ends that.
+fn is_half_restored(cache: &Path, home: &Home, options: &BackupOptions) -> bool {
+    let marker = Marker::of(cache, &home.path);
+    if options.confirmed.contains(&home.user) && !options.dry_run {
+        marker.clear();
     }
-    if let Some(SeenHome { key, base, rules }) = seen.home(&options.source, &home.user)?
-        && history.has(&base)
-    {
-        home.seen = Some(key);
-        home.seen_base = Some(base);
-        home.has_other_rules = rules != secrets.fingerprint();
+    marker.is_set()
+}
+
+impl Known<'_> {
+    /// Rows of the local index count only while the commit that has what they speak of exists.
+    fn home(
+        &self,
+        found: FoundHome,
+        stat: Stat,
+        options: &BackupOptions,
+        rows: HomeKey,
+    ) -> Result<Home, BackupError> {
+        let mut home = Home::new(found.user, found.path, stat, rows);
+        if !options.cross_file_systems {
+            home.mounts = homes::mounts_below(&home.path);
+        }
+        if let Some(SeenHome { key, base, rules }) = self.seen.home(&options.source, &home.user)?
+            && self.history.has(&base)
+        {
+            home.seen = Some(key);
+            home.seen_base = Some(base);
+            home.has_other_rules = rules != self.secrets.fingerprint();
+        }
+        if let Some(vault) = self.vault {
+            home.secrets = Mutex::new(vault.remembered(&home.user, self.seen)?);
+        }
+        home.is_half_restored = is_half_restored(self.cache, &home, options);
+        // Rows say nothing where a file system got another device number; the last tree still does.
+        if let Some((snapshot, record)) = self.history.holding(&home.user)
+            && self.history.has(&snapshot.hash)
+        {
+            home.previous_base = Some(snapshot.hash);
+            home.previous_s = (snapshot.record.time_ms / 1000, snapshot.record.finished_ms / 1000);
+            home.previous = record.root.as_ref().and_then(|root| match root.kind {
+                EntryKind::Directory(tree) => Some(tree),
+                _ => None,
+            });
+        }
+        Ok(home)
     }
-    // Rows say nothing where a file system got another device number; the last tree still does.
-    if let Some((snapshot, record)) = history.holding(&home.user)
-        && history.has(&snapshot.hash)
-    {
-        home.previous_base = Some(snapshot.hash);
-        home.previous_s = (snapshot.record.time_ms / 1000, snapshot.record.finished_ms / 1000);
-        home.previous = record.root.as_ref().and_then(|root| match root.kind {
-            EntryKind::Directory(tree) => Some(tree),
-            _ => None,
-        });
-    }
-    Ok(home)
 }
 
 /// Keeps what was seen, now that the snapshot `base` has all of it.

@@ -12,6 +12,7 @@ mod apply;
 mod decide;
 mod error;
 pub mod everyone;
+pub(super) mod marker;
 mod open_places;
 mod plan;
 mod prime;
@@ -23,10 +24,14 @@ mod verify;
 mod whose;
 mod words;
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use marker::Marker;
 
 pub use decide::Overwrite;
 pub use error::RestoreError;
@@ -225,9 +230,15 @@ fn restore_tree(
     visit: &mut dyn FnMut(&Change<'_>),
     report: &mut RestoreReport,
 ) -> Result<(), RestoreError> {
+    let marker = marked(readers, source, context)?;
     let root = root::Root::open(source, context)?;
     let mut restorer = apply::Restorer::new(readers, source, context, root)?;
     restorer.run(visit, report)?;
+    // Without its secrets, a home is not what it was.
+    if let Some(marker) = marker.filter(|_| !report.is_vault_out_of_reach && !context.meter.is_interrupted())
+    {
+        marker.clear();
+    }
     if !context.options.dry_run {
         if context.options.verify {
             verify::verify(readers, source, restorer.root(), context, report)?;
@@ -235,6 +246,31 @@ fn restore_tree(
         prime::prime(readers, source, restorer.root(), context)?;
     }
     Ok(())
+}
+
+/// Marks a home that is about to come back as a whole, until it is back: a backup must not take half of it for its state.
+fn marked(
+    readers: &Readers,
+    source: &RestoreSource,
+    context: &plan::Context<'_>,
+) -> Result<Option<Marker>, RestoreError> {
+    let options = context.options;
+    let is_whole = source.path.is_empty()
+        && source.entry.is_directory()
+        && context.includes.is_none()
+        && options.excludes.is_empty()
+        && options.secrets == SecretsWanted::With;
+    if !is_whole || options.dry_run {
+        return Ok(None);
+    }
+    let home = match &options.target {
+        RestoreTarget::InPlace => source.home_path.clone(),
+        RestoreTarget::PerUser(path) => path.join(OsStr::from_bytes(&source.user)),
+        RestoreTarget::Contents(path) => path.clone(),
+    };
+    let marker = Marker::of(readers.cache(), &home);
+    marker.set(&home).map_err(|source| RestoreError::Marker { path: readers.cache().into(), source })?;
+    Ok(Some(marker))
 }
 
 /// Opens a directory that the administrator named.

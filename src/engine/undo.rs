@@ -96,3 +96,6 @@ fn store_again(
     repository.republish(&[snapshot], &without, &moved.segments, |_| next)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

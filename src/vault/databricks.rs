@@ -12,6 +12,7 @@ mod placement;
 mod profile;
 mod token;
 mod transport;
+mod wanted;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use self::api::{ScopeListed, SecretListed};
 use self::client::{CallError, Client};
 use self::fault::{Fault, Meaning};
 use self::placement::{Copy, Family, Placement};
+use self::wanted::Wanted;
 use super::names::{self, Decoded};
 use super::provider::{Grant, Listing, Provider, ProviderError, Stamp, Written};
 
@@ -331,53 +333,6 @@ impl DatabricksProvider {
             Meaning::Refused | Meaning::Absent | Meaning::Exists | Meaning::Passing => {
                 ProviderError::Protocol { location, reason: format!("{}: {words}", wanted.text()) }
             }
-        }
-    }
-}
-
-/// What a call was for.
-#[derive(Debug, Clone, Copy)]
-enum Wanted<'a> {
-    ListScopes,
-    Read(&'a str),
-    Create(&'a str),
-    Write { user: &'a str, scope: &'a str },
-    Remove(&'a str),
-}
-
-impl Wanted<'_> {
-    fn text(self) -> String {
-        match self {
-            Self::ListScopes => "listing the scopes".into(),
-            Self::Read(scope) => format!("reading the scope {scope}"),
-            Self::Create(scope) => format!("creating the scope {scope}"),
-            Self::Write { user, scope } => format!("writing the secret of {user} into the scope {scope}"),
-            Self::Remove(scope) => format!("removing a secret from the scope {scope}"),
-        }
-    }
-
-    /// What would have to be allowed.
-    fn right(self) -> String {
-        match self {
-            Self::ListScopes => {
-                "Whoever uses the workspace may list scopes; is the token of a user of it?".into()
-            }
-            Self::Read(scope) => {
-                format!("It takes READ on the scope {scope}, and MANAGE to see who else has it")
-            }
-            Self::Create(scope) => format!(
-                "It takes the right to create the scope {scope}; on a plan without access control, initial_manage_principal = \"users\" must be set"
-            ),
-            Self::Write { scope, .. } | Self::Remove(scope) => format!("It takes WRITE on the scope {scope}"),
-        }
-    }
-
-    fn at_limit(self) -> String {
-        match self {
-            Self::Create(scope) => format!(
-                "The scope {scope} would be one more than the workspace has room for: delete scopes that nobody needs, or ask Databricks for more"
-            ),
-            _ => "Remove users who are gone from the vault, or ask Databricks for more".into(),
         }
     }
 }

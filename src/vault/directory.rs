@@ -11,18 +11,23 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{AtFlags, Dir, FileType, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Stat, flock};
+use rustix::io::Errno;
 
 use self::file::{open_regular, publish, read_all, sweep, unless_absent};
 use super::names::{self, Decoded};
-use super::provider::{Listing, Provider, ProviderError, Stamp, Written};
+use super::provider::{Guard, Listing, Provider, ProviderError, Stamp, Written};
 
 /// What a file's name ends in.
 const SUFFIX: &str = ".json";
 /// What file systems take as one name, less the suffix.
 const MAX_NAME_LEN: usize = 255 - SUFFIX.len();
+/// How long another program's change is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// More than this is no document of secrets.
 const MAX_LEN: usize = 16 << 20;
 
@@ -132,6 +137,23 @@ impl Provider for DirectoryProvider {
         match self.folder()? {
             Some(folder) => self.read(&folder, &file_name(user)),
             None => Ok(None),
+        }
+    }
+
+    /// The folder is locked, for all users: what a change takes is short. Some network file systems cannot lock a folder.
+    fn lock(&self, _user: &str) -> Result<Option<Guard>, ProviderError> {
+        let folder = self.folder_to_write()?;
+        let began = Instant::now();
+        loop {
+            match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(Box::new(folder))),
+                Err(Errno::WOULDBLOCK) if began.elapsed() < LOCK_WAIT => thread::sleep(LOCK_PAUSE),
+                Err(Errno::WOULDBLOCK) => {
+                    let busy = io::Error::other("another homekeep has been changing it for a minute");
+                    return Err(self.failed("lock it", busy));
+                }
+                Err(_) => return Ok(None),
+            }
         }
     }
 

@@ -2,12 +2,14 @@
 //! values in it are sealed; everything else can be read by whoever keeps it.
 
 mod json;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::secret::Version;
 
 pub use json::DocumentError;
+pub use room::{Placed, Room};
 
 /// Bytes of a document's salt.
 pub const SALT_LEN: usize = 16;
@@ -68,20 +70,25 @@ impl Document {
         Self { user: user.into(), key_id, salt, items: BTreeMap::new() }
     }
 
+    /// The same document without its items: user and key.
+    pub fn clone_without_items(&self) -> Self {
+        Self::new(&self.user, self.key_id.clone(), self.salt)
+    }
+
     /// One version of an item.
     pub fn version(&self, item: &str, version: Version) -> Option<&Stored> {
         self.items.get(item)?.versions.get(&version)
     }
 
-    /// Notes that a source has this version of an item now; `stored` is what it is, if the document may lack it. False if
-    /// it does lack it.
+    /// Notes that a source has this version of an item now; `stored` is what it is, if the document may lack it or has it
+    /// damaged. False if it does lack it.
     pub fn set(&mut self, source: &str, item: &str, version: Version, stored: Option<Stored>) -> bool {
         if self.version(item, version).is_none() && stored.is_none() {
             return false;
         }
         let item = self.items.entry(item.into()).or_default();
         if let Some(stored) = stored {
-            item.versions.entry(version).or_insert(stored);
+            item.versions.insert(version, stored);
         }
         item.now.insert(source.into(), version);
         true
@@ -96,41 +103,10 @@ impl Document {
         }
     }
 
-    /// Drops earlier versions until the document has at most `max_len` bytes: each time the oldest of the item that has
-    /// most of them, so that what changes often costs its own history and no other's. False if that is not enough; then
+    /// Drops earlier versions until the document has at most `max_len` bytes; see [`Room::fit`]. False if that is not enough; then
     /// the document is as it was.
     pub fn fit(&mut self, max_len: usize) -> bool {
-        let mut fitting = self.clone();
-        while fitting.to_json().len() > max_len {
-            let earlier = fitting.items.iter().map(|(name, item)| (item.earlier(), name.clone()));
-            let Some((versions, name)) = earlier.max_by_key(|(versions, _)| versions.len()) else {
-                return false;
-            };
-            let Some(oldest) = versions.first() else { return false };
-            let item = fitting.items.get_mut(&name).expect("it was listed");
-            item.versions.remove(oldest);
-            if item.versions.is_empty() {
-                fitting.items.remove(&name);
-            }
-        }
-        *self = fitting;
-        true
-    }
-
-    /// Bytes that each item takes in the document, all its versions together; largest first.
-    pub fn sizes(&self) -> Vec<(String, usize)> {
-        let size = |item: &Item| {
-            let one = Self { items: BTreeMap::from([(String::new(), item.clone())]), ..self.clone() };
-            one.to_json().len().saturating_sub(self.overhead())
-        };
-        let mut sizes: Vec<_> =
-            self.items.iter().map(|(name, item)| (name.clone(), size(item) + name.len())).collect();
-        sizes.sort_by_key(|(name, size)| (std::cmp::Reverse(*size), name.clone()));
-        sizes
-    }
-
-    fn overhead(&self) -> usize {
-        Self { items: BTreeMap::new(), ..self.clone() }.to_json().len()
+        Room::new(self, max_len).fit()
     }
 }
 

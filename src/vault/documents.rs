@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::document::{Document, Item, SALT_LEN, Stored};
+use super::document::{Document, Item, Placed, Room, SALT_LEN, Stored};
 use super::error::VaultError;
 use super::provider::{Listing, Provider, Written};
 use super::secret::{Place, UnsealError, VaultSecret, Version};
@@ -204,35 +204,39 @@ impl Vault {
         };
         let mut ordered: Vec<_> = found.iter().collect();
         ordered.sort_by_key(|(name, found)| (rank(found), *name));
+        let (key, max_len) = (document.clone_without_items(), self.provider.max_len());
+        let (mut room, mut without_room) = (Room::new(document, max_len), BTreeMap::new());
         for (name, found) in ordered {
-            let mut candidate = document.clone();
             let stored = match found {
-                Found::Read { version, value, .. } if candidate.version(name, *version).is_none() => {
-                    Some(self.seal(document, name, *version, value)?)
-                }
+                Found::Read { version, value, .. } => match room.document().version(name, *version) {
+                    // What is there may be damaged; here is a value to mend it with.
+                    Some(stored) if self.open_stored(&key, name, *version, stored).is_ok() => None,
+                    _ => Some(self.seal(&key, name, *version, value)?),
+                },
                 _ => None,
             };
-            if !candidate.set(source, name, found.version(), stored) {
-                updated.missing.push(name.clone());
-            } else if candidate.fit(self.provider.max_len()) {
-                *document = candidate;
-            } else {
-                updated.too_large.push(name.clone());
-                updated.room_problem = Some(self.too_large(&candidate));
+            match room.set(source, name, found.version(), stored) {
+                Placed::Here => {}
+                Placed::Missing => updated.missing.push(name.clone()),
+                Placed::NoRoom(bytes) => drop(without_room.insert(name.clone(), bytes)),
             }
+        }
+        if !without_room.is_empty() {
+            updated.room_problem = Some(self.too_large(&room, &without_room));
+            updated.too_large = without_room.into_keys().collect();
         }
         Ok(updated)
     }
 
-    fn too_large(&self, document: &Document) -> VaultError {
-        let named: Vec<String> = document
-            .sizes()
+    fn too_large(&self, room: &Room<'_>, without_room: &BTreeMap<String, usize>) -> VaultError {
+        let named: Vec<String> = room
+            .largest(without_room)
             .into_iter()
             .take(NAMED)
             .map(|(item, bytes)| format!("{item:?} ({bytes} bytes)"))
             .collect();
         VaultError::TooLarge {
-            user: document.user.clone(),
+            user: room.document().user.clone(),
             location: self.provider.location(),
             limit: self.provider.max_len(),
             advice: format!(
@@ -251,26 +255,30 @@ impl Vault {
                 Some(_) => None,
                 None => Some(self.seal(document, item, version, value)?),
             };
-            document.set(source, item, version, stored);
-            match document.fit(self.provider.max_len()) {
-                true => Ok(()),
-                false => Err(self.too_large(document)),
+            let mut room = Room::new(document, self.provider.max_len());
+            match room.set(source, item, version, stored) {
+                Placed::NoRoom(bytes) => {
+                    Err(self.too_large(&room, &BTreeMap::from([(item.to_string(), bytes)])))
+                }
+                Placed::Here | Placed::Missing => Ok(()),
             }
         })?;
         Ok(version)
     }
 
-    /// Opens every value of a user; says how many there are.
-    pub fn verify(&self, user: &str) -> Result<usize, VaultError> {
-        let Some(document) = self.read(user)? else { return Ok(0) };
-        let mut values = 0;
+    /// Opens every value of a user; says how many open, and why the others do not.
+    pub fn verify(&self, user: &str) -> Result<(usize, Vec<VaultError>), VaultError> {
+        let Some(document) = self.read(user)? else { return Ok((0, Vec::new())) };
+        let (mut values, mut failed) = (0, Vec::new());
         for (name, item) in &document.items {
             for (version, stored) in &item.versions {
-                self.open_stored(&document, name, *version, stored)?;
-                values += 1;
+                match self.open_stored(&document, name, *version, stored) {
+                    Ok(_) => values += 1,
+                    Err(error) => failed.push(error),
+                }
             }
         }
-        Ok(values)
+        Ok((values, failed))
     }
 
     /// Removes an item with all its versions; false if there was none.
@@ -316,6 +324,9 @@ impl Vault {
         mut apply: impl FnMut(&mut Document) -> Result<(), VaultError>,
     ) -> Result<Option<Written>, VaultError> {
         let mut is_absent = is_absent;
+        // Where others can be kept away, one attempt is enough.
+        let guard = self.provider.lock(user)?;
+        is_absent &= guard.is_none();
         for _ in 0..ATTEMPTS {
             let before = if is_absent { None } else { self.read(user)? };
             let mut after = match &before {
@@ -357,7 +368,7 @@ impl Vault {
         match copies.is_empty() || document.fit(self.provider.max_len()) {
             true => Ok(!copies.is_empty()),
             // Rather nothing is put than a copy removed of which a part has no room.
-            false => Err(self.too_large(document)),
+            false => Err(self.too_large(&Room::new(document, self.provider.max_len()), &BTreeMap::new())),
         }
     }
 

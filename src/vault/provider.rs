@@ -37,6 +37,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Keeps other writers of a user's document away for as long as the guard lives; none where the provider cannot.
+    fn lock(&self, _user: &str) -> Result<Option<Guard>, ProviderError> {
+        Ok(None)
+    }
+
     /// What keeps them, in a person's words: `the Databricks scope "homekeep" at https://…`. Never a token or password.
     fn location(&self) -> String;
 }
@@ -51,6 +56,9 @@ pub struct Grant {
     /// What, in the provider's word: `READ`, `WRITE` or `MANAGE`.
     pub permission: String,
 }
+
+/// Ends when it is dropped: others may write again.
+pub type Guard = Box<dyn std::any::Any>;
 
 /// Everyone of whom there is a document, with its stamp.
 pub type Listing = BTreeMap<String, Stamp>;

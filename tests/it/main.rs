@@ -13,6 +13,7 @@ mod everyone;
 mod fixtures;
 mod full;
 mod fuzz_corpus;
+mod half_restored;
 mod hostile;
 mod killed;
 mod live_sqlite;

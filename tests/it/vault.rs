@@ -4,6 +4,7 @@
 mod canaries;
 mod commands;
 mod databricks;
+mod together;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

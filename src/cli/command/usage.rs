@@ -15,7 +15,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use jiff::{Timestamp, ZonedDateTime};
-use serde::Serialize;
 
 pub use arguments::{By, UsageArguments};
 
@@ -78,17 +77,6 @@ struct Asked<'a> {
     now: Timestamp,
 }
 
-/// What forgetting snapshots would free.
-#[derive(Serialize)]
-struct FreedObject {
-    message_type: &'static str,
-    snapshot_ids: Vec<String>,
-    freed_bytes: u64,
-    freed_data: u64,
-    freed_trees: u64,
-    freed_chunks: u64,
-}
-
 impl Asked<'_> {
     /// A name is a user's if any snapshot knows such a user, and a snapshot's otherwise.
     fn question<'s>(&self, summaries: &'s [Summary]) -> Result<Question<'s>, CliError> {
@@ -123,7 +111,19 @@ impl Asked<'_> {
         }
     }
 
+    /// Figures of users, kinds and ages are of all snapshots, or of the newest states among them.
+    fn refuse_hosts_and_tags(&self) -> Result<(), CliError> {
+        let filter = &self.arguments.filter;
+        match filter.host.is_empty() && filter.tag.is_empty() {
+            true => Ok(()),
+            false => {
+                Err(CliError::Usage("--host and --tag choose snapshots: use them with --by snapshot".into()))
+            }
+        }
+    }
+
     fn users(&self) -> Result<DamageCount, CliError> {
+        self.refuse_hosts_and_tags()?;
         let files = Files::open(self.arguments)?;
         let since = self.arguments.since.as_deref().map(moment).transpose()?;
         let options = UsageOptions { now: self.now, since };
@@ -158,26 +158,19 @@ impl Asked<'_> {
     }
 
     fn snapshots(&self) -> Result<DamageCount, CliError> {
-        let found = self.reading(|meter| by_snapshot(self.repository, meter))?;
+        let (found, damage) = self.reading(|meter| by_snapshot(self.repository, meter))?;
         let filter = self.arguments.filter.filter();
         let found: Vec<_> = found.into_iter().filter(|usage| filter.accepts(&usage.summary)).collect();
         self.show(parts::snapshots(&found), None, None)?;
-        Ok(DamageCount::default())
+        Ok(damage)
     }
 
     fn together(&self, snapshots: &[&Summary]) -> Result<DamageCount, CliError> {
         let ids: HashSet<_> = snapshots.iter().map(|summary| summary.id).collect();
         let (freed, damage) = self.reading(|meter| freed_by(self.repository, &ids, meter))?;
         let output = &self.context.output;
-        if output.is_json() {
-            output.object(&FreedObject {
-                message_type: "freed",
-                snapshot_ids: snapshots.iter().map(|summary| summary.id.to_hex()).collect(),
-                freed_bytes: freed.bytes(),
-                freed_data: freed.data,
-                freed_trees: freed.trees,
-                freed_chunks: freed.chunks,
-            });
+        if output.is_json() || self.arguments.csv {
+            self.show(parts::freed(snapshots, &freed), None, None)?;
         } else {
             let these = match ids.len() {
                 1 => "this snapshot".into(),
@@ -205,18 +198,20 @@ impl Asked<'_> {
         };
         let start = lookup(&mut self.repository.reader()?, state.root, &path)?;
         let depth = self.arguments.depth;
-        let found = self.reading(|meter| by_path(self.repository, &start, depth, meter))?;
+        let (found, damage) = self.reading(|meter| by_path(self.repository, &start, depth, meter))?;
         let top = self.arguments.top.filter(|_| self.arguments.sort.is_none());
         self.show(parts::paths(&found, top), None, None)?;
-        Ok(DamageCount::default())
+        Ok(damage)
     }
 
     fn kinds(&self, distinction: Distinction, key: &'static str) -> Result<DamageCount, CliError> {
+        self.refuse_hosts_and_tags()?;
         let filter = self.arguments.filter.filter();
-        let found = self.reading(|meter| by_kind(self.repository, &filter, distinction, self.now, meter))?;
+        let (found, damage) =
+            self.reading(|meter| by_kind(self.repository, &filter, distinction, self.now, meter))?;
         let sorted = (distinction == Distinction::Extension).then_some("stored_bytes");
         self.show(parts::kinds(&found, key), sorted, None)?;
-        Ok(DamageCount::default())
+        Ok(damage)
     }
 
     /// Shows that trees are read, while they are.

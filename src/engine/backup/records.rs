@@ -88,7 +88,8 @@ fn walked_record(home: &Home, options: &BackupOptions, history: &History, owners
         let less = |now: u64, before: u64| now * 100 < before * options.shrink_percent;
         before.files >= SHRINK_FILES && less(files, before.files) && less(bytes, before.bytes)
     });
-    let is_shrunk = has_shrunk && !options.confirmed.contains(&home.user);
+    let is_half = home.is_half_restored && history.holding(&home.user).is_some();
+    let is_shrunk = (has_shrunk || is_half) && !options.confirmed.contains(&home.user);
     HomeRecord {
         user: home.user.clone(),
         path,

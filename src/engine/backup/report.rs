@@ -49,6 +49,8 @@ pub struct HomeReport {
     pub excluded: u64,
     /// Names that vanished during the run.
     pub vanished: u64,
+    /// A restore of it runs, or was interrupted.
+    pub is_half_restored: bool,
 }
 
 /// What a backup did.
@@ -107,18 +109,26 @@ impl BackupReport {
     pub fn is_complete(&self) -> bool {
         self.damaged.is_empty()
             && !self.problems.iter().any(|p| p.kind.is_loss())
+            && self.vault.unavailable.is_none()
             && self.homes.iter().all(|h| matches!(h.record.attention, Attention::Normal | Attention::Removed))
     }
 }
 
 fn home_report(record: &HomeRecord, walked: &[Arc<Home>]) -> HomeReport {
-    let mut report =
-        HomeReport { record: record.clone(), files_read: 0, sockets: 0, excluded: 0, vanished: 0 };
+    let mut report = HomeReport {
+        record: record.clone(),
+        files_read: 0,
+        sockets: 0,
+        excluded: 0,
+        vanished: 0,
+        is_half_restored: false,
+    };
     if let Some(home) = walked.iter().find(|home| home.user == record.user) {
         report.files_read = Meter::read(&home.totals.files_read);
         report.sockets = Meter::read(&home.totals.sockets);
         report.excluded = Meter::read(&home.totals.excluded);
         report.vanished = Meter::read(&home.totals.vanished);
+        report.is_half_restored = home.is_half_restored;
     }
     report
 }

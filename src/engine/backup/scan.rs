@@ -60,6 +60,8 @@ pub struct Home {
     pub seen_base: Option<Hash>,
     /// The commit that has the last tree.
     pub previous_base: Option<Hash>,
+    /// A restore of it runs, or was interrupted: it is saved, and is not the user's state.
+    pub is_half_restored: bool,
     /// Paths in it where something is mounted.
     pub mounts: Vec<Vec<u8>>,
     /// What came of it.
@@ -127,6 +129,7 @@ impl Home {
             previous_s: (0, 0),
             seen_base: None,
             previous_base: None,
+            is_half_restored: false,
             mounts: Vec::new(),
             totals: Totals::default(),
             problems: Mutex::default(),

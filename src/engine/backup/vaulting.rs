@@ -4,8 +4,9 @@
 //! them. While the stamp is the same and no secret changed, nothing is read and nothing is asked but for the
 //! list of stamps. Otherwise the secrets are read again, for only then can what is missing be put.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use zeroize::Zeroizing;
@@ -23,6 +24,8 @@ use crate::vault::{
 const WORKERS: usize = 4;
 /// Bytes of secrets that a home may have while they wait to be put. A document has room for far fewer.
 const MAX_PENDING: usize = 4 << 20;
+/// How often a document that others wrote over is brought up to date again.
+const ROUNDS: u32 = 5;
 
 /// What a home has of secrets, as far as the walk has come.
 #[derive(Default)]
@@ -204,12 +207,9 @@ impl VaultRun {
             secrets.remembered.values().flatten().map(|(item, version)| (item.as_str(), *version)).collect();
         let is_same = before.len() == secrets.found.len()
             && secrets.found.iter().all(|(item, found)| before.get(item.as_str()) == Some(&found.version()));
-        let items = |found: &BTreeMap<String, Found>| -> BTreeMap<String, Option<u64>> {
-            found.iter().map(|(item, found)| (item.clone(), Some(found.version().0))).collect()
-        };
         let stamp = self.listing.as_ref().map(|listing| listing.get(&user).cloned());
         if is_same && !secrets.must_read {
-            let done = Done { items: items(&secrets.found), stamp: stamp.flatten(), written: None };
+            let done = Done { items: versions(&secrets.found), stamp: stamp.flatten(), written: None };
             lock(&self.done).push((home.rows, user, done));
             return;
         }
@@ -223,8 +223,16 @@ impl VaultRun {
             lock(&self.done).push((home.rows, user, Done { items, stamp: None, written: None }));
             return;
         };
+        drop(secrets);
         let is_absent = stamp.is_none();
-        let mut done = Done { items: items(&secrets.found), stamp, written: None };
+        self.bring_up_to_date(home, stamp, is_absent);
+    }
+
+    /// Puts what a home has into its user's document, which had this stamp, and takes down what came of it.
+    fn bring_up_to_date(&self, home: &Home, stamp: Option<Stamp>, is_absent: bool) {
+        let mut secrets = lock(&home.secrets);
+        let user = item_of_path(&home.user);
+        let mut done = Done { items: versions(&secrets.found), stamp, written: None };
         match self.vault.update(&user, &self.source, &secrets.found, is_absent) {
             Ok(Updated { written, too_large, missing, room_problem }) => {
                 let why = room_problem.map(|error| error.to_string()).unwrap_or_default();
@@ -246,39 +254,81 @@ impl VaultRun {
                 done.items.values_mut().for_each(|version| *version = None);
             }
         }
-        // Nobody needs the values any more.
-        secrets.found.clear();
+        // Whether the document stayed as it was put shows at the end; until then its values may be needed again.
+        if done.written.is_none() {
+            secrets.found.clear();
+        }
         lock(&self.done).push((home.rows, user, done));
     }
 
-    /// What came of all homes. Documents that were put are listed, which shows that they are there and that nobody wrote
-    /// over them.
-    pub fn finish(self) -> (VaultReport, VaultMemory) {
+    /// What came of all homes. Documents that were put are listed: one that is not there, or that somebody else wrote over
+    /// after it was read back, is brought up to date again.
+    pub fn finish(self, homes: &[Arc<Home>]) -> (VaultReport, VaultMemory) {
+        let mut again: Vec<Arc<Home>> = Vec::new();
+        for round in 0..ROUNDS {
+            again = self.overwritten(homes);
+            if again.is_empty() {
+                break;
+            }
+            let users: HashSet<HomeKey> = again.iter().map(|home| home.rows).collect();
+            lock(&self.done).retain(|(home, ..)| !users.contains(home));
+            // Others that write the same document are in the middle of it.
+            std::thread::sleep(Duration::from_millis(50 << round));
+            again.iter().for_each(|home| self.bring_up_to_date(home, None, false));
+        }
+        for home in &again {
+            let kind = ProblemKind::Vault("the vault does not keep what is put into it".into());
+            home.problem(Vec::new(), kind);
+        }
+        self.report()
+    }
+
+    /// The homes whose documents are not what was put.
+    fn overwritten(&self, homes: &[Arc<Home>]) -> Vec<Arc<Home>> {
+        let mut done = lock(&self.done);
+        if !done.iter().any(|(_, _, done)| done.written.is_some()) {
+            return Vec::new();
+        }
+        let Ok(listing) = self.vault.list() else { return Vec::new() };
+        let mut overwritten = HashSet::new();
+        for (home, user, done) in done.iter_mut() {
+            let Some(written) = &done.written else { continue };
+            let stamp = listing.get(user).cloned();
+            match &stamp {
+                None => drop(overwritten.insert(*home)),
+                // Where nothing is known of what was put, it was read back.
+                Some(stamp) if *written != Written::Unknown && !written.is(stamp) => {
+                    overwritten.insert(*home);
+                }
+                Some(_) => {}
+            }
+            done.stamp = stamp.filter(|_| *written != Written::Unknown);
+        }
+        homes.iter().filter(|home| overwritten.contains(&home.rows)).cloned().collect()
+    }
+
+    fn report(self) -> (VaultReport, VaultMemory) {
         let place = self.place();
-        let done = self.done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let must_list = done.iter().any(|(_, _, done)| matches!(done.written, Some(Written::Within(_))));
-        let listing = if must_list { self.vault.list().ok() } else { None };
+        let done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut report = VaultReport {
-            unavailable: self.unavailable.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner),
+            unavailable: self.unavailable.into_inner().unwrap_or_else(PoisonError::into_inner),
             ..VaultReport::default()
         };
         let mut rows = Vec::with_capacity(done.len());
-        for (home, user, done) in done {
-            report.items += done.items.len() as u64;
+        for (home, _, done) in done {
+            report.items += done.items.values().flatten().count() as u64;
             report.written += u64::from(done.written.is_some());
-            let stamp = match done.written {
-                None => done.stamp,
-                Some(Written::As(stamp)) => Some(stamp),
-                Some(written) => {
-                    listing.as_ref().and_then(|l| l.get(&user)).filter(|s| written.is(s)).cloned()
-                }
-            };
-            let stamp = stamp.map(|stamp| stamp.tag).unwrap_or_default();
+            let stamp = done.stamp.map(|stamp| stamp.tag).unwrap_or_default();
             let items = serde_json::to_vec(&done.items).expect("a map of text can be written");
             rows.push((home, SeenSecrets { place: place.clone(), stamp, items }));
         }
         (report, VaultMemory(rows))
     }
+}
+
+/// What is in the vault of these, all of them.
+fn versions(found: &BTreeMap<String, Found>) -> BTreeMap<String, Option<u64>> {
+    found.iter().map(|(item, found)| (item.clone(), Some(found.version().0))).collect()
 }
 
 /// What the next run is to know of secrets.

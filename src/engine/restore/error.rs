@@ -28,6 +28,14 @@ pub enum RestoreError {
     /// The folder for homes of users without an account is not for root alone.
     #[error("{0} is there, and others than whoever runs this may enter it or own it; move it away")]
     Staging(PathBuf),
+    /// The mark on a home that comes back cannot be set.
+    #[error("cannot write into the cache, {path}")]
+    Marker {
+        /// The cache.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A pattern cannot be used.
     #[error(transparent)]
     Rule(#[from] RuleError),

@@ -59,6 +59,8 @@ pub struct RestoreReport {
     pub deleted: u64,
     /// Files read back and found right.
     pub verified: u64,
+    /// The vault could not be read, or has nothing of a user who had secrets.
+    pub is_vault_out_of_reach: bool,
     /// What went wrong with single entries.
     pub problems: Vec<Problem>,
     /// Owners that do not exist here, once each, with what was done instead.
@@ -73,6 +75,7 @@ impl RestoreReport {
 
     /// Adds what another restore came to.
     pub fn add(&mut self, other: Self) {
+        self.is_vault_out_of_reach |= other.is_vault_out_of_reach;
         self.trees += other.trees;
         self.restored += other.restored;
         self.directories += other.directories;

@@ -40,6 +40,11 @@ impl<'a> Secrets<'a> {
         Self { vault, user: item_of_path(user), document: None }
     }
 
+    /// Whether there is no document to look into.
+    pub fn is_out_of_reach(&self) -> bool {
+        !matches!(self.document, Some(Ok(_)))
+    }
+
     /// The bytes of a file that is in the vault: of the snapshot's version if the vault still has that, else of the
     /// newest, with a note; or why there are none.
     pub fn get(&mut self, wanted: &VaultItem) -> Result<Secret, String> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::charge::{Charged, Charger, Event};
+use super::report::DamageCount;
 use super::scene::{Scene, named};
 use super::states::states;
 use super::stock::Stock;
@@ -67,13 +68,15 @@ pub fn by_path(
     start: &Located,
     depth: usize,
     meter: &Meter,
-) -> Result<Vec<PathUsage>, UsageError> {
+) -> Result<(Vec<PathUsage>, DamageCount), UsageError> {
     let mut charger = charger(repository, &Scene::look(repository)?)?;
     let EntryKind::Directory(tree) = &start.entry.kind else {
         let sum = charger.file(&start.entry)?;
-        return Ok(vec![PathUsage { path: start.path.clone(), is_directory: false, sum }]);
+        let found = vec![PathUsage { path: start.path.clone(), is_directory: false, sum }];
+        return Ok((found, charger.damage));
     };
-    below(&mut charger, &start.path, tree, depth, meter)
+    let found = below(&mut charger, &start.path, tree, depth, meter)?;
+    Ok((found, charger.damage))
 }
 
 /// What is in the directory at `start`, down to `depth` names.
@@ -102,7 +105,7 @@ pub fn by_kind(
     distinction: Distinction,
     now: Timestamp,
     meter: &Meter,
-) -> Result<Vec<KindUsage>, UsageError> {
+) -> Result<(Vec<KindUsage>, DamageCount), UsageError> {
     let scene = Scene::look(repository)?;
     let mut charger = charger(repository, &scene)?;
     let mut sums: HashMap<FileKind, Charged> = HashMap::new();
@@ -122,7 +125,7 @@ pub fn by_kind(
     }
     let mut kinds: Vec<_> = sums.into_iter().map(|(kind, sum)| KindUsage { kind, sum }).collect();
     kinds.sort_unstable_by(|a, b| a.kind.cmp(&b.kind));
-    Ok(kinds)
+    Ok((kinds, charger.damage))
 }
 
 pub(super) fn charger(repository: &Repository, scene: &Scene) -> Result<Charger, UsageError> {

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use super::report::DamageCount;
 use super::stock::Stock;
 use super::{Meter, UsageError};
 use crate::codec::ChunkId;
@@ -43,8 +44,8 @@ pub struct Charger {
     stock: Stock,
     is_named: Vec<bool>,
     reader: Reader,
-    /// Trees that could not be read; what they lead to is not charged.
-    pub unreadable: u64,
+    /// What could not be found or read; it is not charged, nor what it leads to.
+    pub damage: DamageCount,
 }
 
 /// A directory that is gone through.
@@ -57,7 +58,7 @@ struct Open {
 impl Charger {
     /// Nothing is charged yet.
     pub fn new(stock: Stock, is_named: Vec<bool>, reader: Reader) -> Self {
-        Self { stock, is_named, reader, unreadable: 0 }
+        Self { stock, is_named, reader, damage: DamageCount::default() }
     }
 
     /// Nothing is charged any more.
@@ -145,13 +146,17 @@ impl Charger {
         if !error.is_damage() {
             return Err(error.into());
         }
-        self.unreadable += 1;
+        // What is nowhere was counted when it was to be charged.
+        self.damage.unreadable += u64::from(!matches!(error, RepoError::MissingChunk(_)));
         Ok(())
     }
 
     /// Stored bytes of a chunk; none if it was charged before.
     fn take(&mut self, id: &ChunkId) -> Option<u64> {
-        let Some(number) = self.stock.number(id) else { return Some(0) };
+        let Some(number) = self.stock.number(id) else {
+            self.damage.lost += 1;
+            return Some(0);
+        };
         if std::mem::replace(&mut self.stock.marks[number], 1) == 1 {
             return None;
         }

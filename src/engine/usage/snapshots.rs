@@ -50,7 +50,10 @@ pub struct Contents {
 struct Kept(Vec<(String, Freed)>);
 
 /// For every snapshot, oldest first, what would go if it alone were forgotten.
-pub fn by_snapshot(repository: &Repository, meter: &Meter) -> Result<Vec<SnapshotUsage>, UsageError> {
+pub fn by_snapshot(
+    repository: &Repository,
+    meter: &Meter,
+) -> Result<(Vec<SnapshotUsage>, DamageCount), UsageError> {
     let scene = Scene::look(repository)?;
     let mut holdings = Holdings::open(repository.cache())?;
     let with = |freed: Vec<Freed>| {
@@ -58,7 +61,7 @@ pub fn by_snapshot(repository: &Repository, meter: &Meter) -> Result<Vec<Snapsho
         pairs.map(|(summary, freed)| SnapshotUsage { summary, freed }).collect()
     };
     if let Some(freed) = kept(&holdings, &scene)? {
-        return Ok(with(freed));
+        return Ok((with(freed), DamageCount::default()));
     }
     let owners = |at: usize| at as u32 + 1;
     let (freed, damage) = freed(repository, &scene, &owners, scene.summaries.len(), meter)?;
@@ -68,7 +71,7 @@ pub fn by_snapshot(repository: &Repository, meter: &Meter) -> Result<Vec<Snapsho
         let bytes = bytes.map_err(|_| IndexError::Damaged("figures to keep"))?;
         holdings.keep_answer(ANSWER, &scene.basis, &bytes)?;
     }
-    Ok(with(freed))
+    Ok((with(freed), damage))
 }
 
 fn kept(holdings: &Holdings, scene: &Scene) -> Result<Option<Vec<Freed>>, UsageError> {

@@ -79,6 +79,11 @@ impl Document {
         serde_json::to_vec(&text).expect("maps with text for keys can be written")
     }
 
+    /// Bytes of the text without any item.
+    pub(super) fn empty_json_len(&self) -> usize {
+        self.clone_without_items().to_json().len()
+    }
+
     /// Reads the text of a user's document.
     pub fn from_json(user: &str, text: &[u8]) -> Result<Self, DocumentError> {
         let format: FormatText = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
@@ -96,6 +101,15 @@ impl Document {
             items.insert(name, item.read()?);
         }
         Ok(Self { user: text.user, key_id: text.key.id, salt, items })
+    }
+}
+
+impl Item {
+    /// Bytes that the item takes in the text, with a comma behind it.
+    pub(super) fn json_len(&self, name: &str) -> usize {
+        let len =
+            |text: serde_json::Result<Vec<u8>>| text.expect("maps with text for keys can be written").len();
+        len(serde_json::to_vec(name)) + ":,".len() + len(serde_json::to_vec(&ItemText::new(self)))
     }
 }
 

@@ -117,6 +117,11 @@ fn forgetting_frees_what_no_other_snapshot_needs() {
     };
     assert_eq!((freed(&[&ids[1][..]]), freed(&["latest"])), (40_000, 0));
     assert_eq!(freed(&[&ids[0][..], &ids[1], &ids[2]]), 130_001 + 40_000);
+    let csv = program.run(&["usage", &ids[0], &ids[1], "--csv"]).expect(0).out;
+    assert!(
+        csv.starts_with("snapshot_ids,freed_bytes,") && csv.contains(&format!("\n{} {},", ids[0], ids[1])),
+        "{csv}"
+    );
     let said = program.run(&["usage", &ids[1][..8]]).expect(0).out;
     assert!(said.starts_with("forgetting this snapshot would free 39."), "{said}");
 }
@@ -129,6 +134,7 @@ fn questions_that_make_no_sense_are_refused() {
         (&["usage", "--by", "path"], "takes one user"),
         (&["usage", "--by", "type", "ann"], "only --by path takes a name"),
         (&["usage", "--since", "soon"], "soon"),
+        (&["usage", "--tag", "x"], "--by snapshot"),
         (&["usage", "--json", "--csv"], "cannot be used with"),
         (&["stats", "--user", "ann"], "tells users apart"),
     ] {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use homekeep::engine::Meter;
 use homekeep::engine::check::{CheckOptions, check};
@@ -78,6 +79,10 @@ impl World {
         let mut options = prune_options();
         if self.dice.roll(2) == 0 {
             options.max_unused = MaxUnused::Bytes(0);
+        }
+        // What is condemned waits, and is stored again by who needs it: then it lies there twice.
+        if self.dice.roll(2) == 0 {
+            options.grace = Duration::from_secs(24 * 3600);
         }
         prune(&mut self.sites[site].open().unwrap(), &options, &Meter::default()).unwrap();
     }

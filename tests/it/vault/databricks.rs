@@ -131,7 +131,7 @@ fn the_workspace_being_away_costs_no_home_and_no_secret_that_did_not_change() {
     // Nobody listens there.
     program.set("DATABRICKS_HOST", "http://127.0.0.1:9");
     fs::write(program.homes.join("ann/project/new.R"), "1\n").unwrap();
-    let ended = backup(&program).expect(0);
+    let ended = backup(&program).expect(3);
     assert!(ended.err.contains("does not answer"), "{}", ended.err);
     assert_eq!(summary(&ended)["outcome"], "saved");
     program.set("DATABRICKS_HOST", server.url());

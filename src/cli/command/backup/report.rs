@@ -24,7 +24,10 @@ pub fn tell(output: &Output, report: &BackupReport, over_quota: Vec<Over>) {
         output.warn(&format!("{error}. Snapshots that need it are damaged; others are not"));
     }
     if let Some(error) = &report.vault.unavailable {
-        output.warn(&format!("{}. Secrets that did not change are there from before", text::chain(error)));
+        output.warn(&format!(
+            "{}. Secrets that did not change should be there from before",
+            text::chain(error)
+        ));
     }
     report.homes.iter().filter_map(attention).for_each(|message| output.warn(&message));
     if output.verbosity == Verbosity::Verbose {
@@ -41,6 +44,11 @@ fn attention(home: &HomeReport) -> Option<String> {
     let user = text::name(&record.user);
     match record.attention {
         Attention::Normal => None,
+        Attention::Shrunk if home.is_half_restored => Some(format!(
+            "a restore of the home of {user} runs, was interrupted, or could not read the vault: what is there is saved, and a \
+             restore looks behind it, to the state before. Run the restore again; or, if the home is as it should be, run \
+             the backup with --confirm {user}"
+        )),
         Attention::Shrunk => Some(format!(
             "the home of {user} has shrunk to {} and {}; a restore looks behind this state, to the one before. If \
              it is meant, run again with --confirm {user}",

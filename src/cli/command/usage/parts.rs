@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::rows::{Cell, Rows, numbers, words};
 use crate::engine::HomePath;
-use crate::engine::usage::{AGES, Charged, FileKind, KindUsage, PathUsage, SnapshotUsage};
+use crate::engine::usage::{AGES, Charged, FileKind, Freed, KindUsage, PathUsage, SnapshotUsage};
+use crate::index::Summary;
 
 fn sums(sum: &Charged) -> [Cell; 3] {
     [Cell::Size(sum.stored), Cell::Size(sum.bytes), Cell::Count(sum.files)]
@@ -66,6 +67,25 @@ pub fn snapshots(snapshots: &[SnapshotUsage]) -> Rows {
         ]
     };
     Rows { columns, rows: snapshots.iter().map(row).collect(), message_type: "snapshot" }
+}
+
+/// What forgetting these together would free, in one row.
+pub fn freed(snapshots: &[&Summary], freed: &Freed) -> Rows {
+    let columns = vec![
+        words("snapshot_ids", "snapshots"),
+        numbers("freed_bytes", "would free"),
+        numbers("freed_data", "data"),
+        numbers("freed_trees", "trees"),
+        numbers("freed_chunks", "chunks"),
+    ];
+    let row = vec![
+        Cell::Ids(snapshots.iter().map(|summary| summary.id.to_hex()).collect()),
+        Cell::Size(freed.bytes()),
+        Cell::Size(freed.data),
+        Cell::Size(freed.trees),
+        Cell::Count(freed.chunks),
+    ];
+    Rows { columns, rows: vec![row], message_type: "freed" }
 }
 
 /// Folders with what is in them, each followed by its entries: those that take most first, and of these `top`.

@@ -49,6 +49,8 @@ impl Column {
 pub enum Cell {
     /// A word of ours, or an id.
     Text(String),
+    /// Several ids.
+    Ids(Vec<String>),
     /// A name from outside.
     Name(Vec<u8>),
     /// Bytes.
@@ -129,6 +131,7 @@ impl Cell {
     pub fn shown(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
+            Self::Ids(ids) => ids.join(" "),
             Self::Name(name) => text::name(name),
             Self::Size(bytes) => text::size(*bytes),
             Self::Growth(Some(bytes)) if *bytes < 0 => format!("-{}", text::size(bytes.unsigned_abs())),
@@ -153,6 +156,7 @@ impl Cell {
     fn value(&self) -> Value {
         match self {
             Self::Text(text) => text.clone().into(),
+            Self::Ids(ids) => ids.clone().into(),
             Self::Name(name) => lossy(name).into(),
             Self::Size(number) | Self::Count(number) => (*number).into(),
             Self::Growth(growth) => (*growth).into(),
@@ -164,6 +168,7 @@ impl Cell {
     fn field(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.clone().into_bytes(),
+            Self::Ids(ids) => ids.join(" ").into_bytes(),
             Self::Name(name) => name.clone(),
             Self::Size(number) | Self::Count(number) => number.to_string().into_bytes(),
             Self::Growth(Some(growth)) => growth.to_string().into_bytes(),

@@ -41,16 +41,15 @@ pub fn verify(context: &Context, vault: &Vault, named: &[String]) -> Result<Exit
     let (mut values, mut failed) = (0, 0);
     let users = users(vault, named)?;
     for user in &users {
-        let (opened, error) = match vault.verify(user) {
-            Ok(count) => (count, None),
-            Err(error) => (0, Some(text::chain(&error))),
-        };
+        let (opened, errors) = vault.verify(user).unwrap_or_else(|error| (0, vec![error]));
+        let errors: Vec<String> = errors.iter().map(|error| text::chain(error)).collect();
         values += opened;
-        failed += usize::from(error.is_some());
+        failed += errors.len();
         if output.is_json() {
+            let error = (!errors.is_empty()).then(|| errors.join("; "));
             output.object(&VerifiedObject { message_type: "vault_verified", user, values: opened, error });
-        } else if let Some(error) = error {
-            output.warn(&error);
+        } else {
+            errors.iter().for_each(|error| output.warn(error));
         }
     }
     for grant in vault.provider().grants().map_err(VaultError::from)? {

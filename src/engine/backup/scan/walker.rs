@@ -16,6 +16,7 @@ use crate::engine::backup::BackupError;
 use crate::engine::backup::file::FileSaver;
 use crate::engine::backup::seen_listing::digest;
 use crate::engine::{Meter, ProblemKind};
+use crate::files::place::is_part_name;
 use crate::files::read::{OpenFile, xattrs_of};
 use crate::files::rules::{MAX_IGNORE_BYTES, PatternFile, Scope, Verdict};
 use crate::files::walk::{self, ListBuffer, Listed};
@@ -205,7 +206,8 @@ impl<'a> Walker<'a> {
         scope
     }
 
-    /// Leaves out what rules exclude and what cannot be saved.
+    /// Leaves out what rules exclude, what cannot be saved, and what a restore that was killed left behind: half a file, or
+    /// a secret outside of its place.
     fn wanted(&self, directory: &Directory, scope: &Scope, mut entries: Vec<Listed>) -> Vec<Listed> {
         let totals = &directory.home.totals;
         entries.retain(|Listed { name, stat }| {
@@ -215,7 +217,7 @@ impl<'a> Walker<'a> {
                 return false;
             }
             let is_kept = scope.decide(OsStr::from_bytes(name), is_directory) == Verdict::Keep
-                && !(stat.kind.is_file() && self.scan.rules.too_large(stat.size))
+                && !(stat.kind.is_file() && (self.scan.rules.too_large(stat.size) || is_part_name(name)))
                 && !self.scan.own.contains(&(stat.device, stat.inode));
             if !is_kept {
                 Meter::add(&totals.excluded, 1);

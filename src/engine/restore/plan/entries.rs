@@ -98,6 +98,7 @@ impl Planner<'_> {
                 Ok(Some(value))
             }
             Err(why) => {
+                report.is_vault_out_of_reach |= self.secrets.is_out_of_reach();
                 report.problems.push(self.problem(parent, &entry.name, ProblemKind::Unrestored(why)));
                 Err(())
             }
