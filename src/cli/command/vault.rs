@@ -78,7 +78,8 @@ struct GetArguments {
     print: bool,
 }
 
-/// Without --from-file, the value is asked for on a terminal, and else read from standard input.
+/// Without --from-file, the value is asked for on a terminal, and else read from standard input: a single line
+/// without its end, several lines as they are.
 #[derive(Debug, Args)]
 struct SetArguments {
     #[command(flatten)]

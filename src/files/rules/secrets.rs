@@ -237,11 +237,11 @@ mod tests {
 
     #[test]
     fn an_admin_adds_rules_and_takes_them_out() {
-        let rules = vec![".env".into(), "!/.npmrc".into(), "!.Renviron".into(), "/work/.Renviron".into()];
+        let rules = vec![".env".into(), "!/.npmrc".into(), "!.Renviron".into(), "/office/.Renviron".into()];
         let options = SecretOptions { rules, ..SecretOptions::default() };
         assert_eq!(decide(&options, "a/b/.env"), Secrecy::Secret);
         assert_eq!(decide(&options, ".npmrc"), Secrecy::TurnedOff);
-        assert_eq!(decide(&options, "work/.Renviron"), Secrecy::Secret);
+        assert_eq!(decide(&options, "office/.Renviron"), Secrecy::Secret);
         assert_eq!(decide(&options, ".Renviron"), Secrecy::TurnedOff);
         let off = SecretOptions { defaults: false, ..SecretOptions::default() };
         assert_eq!(decide(&off, ".ssh/id_rsa"), Secrecy::TurnedOff);

@@ -27,6 +27,11 @@ fn a_token_that_is_in_no_file_is_set_shown_and_removed() {
     let listed = program.run(&["vault", "list", "ann"]).expect(0).out;
     assert!(listed.contains("access_token") && listed.contains("set by hand"), "{listed}");
     assert_eq!(program.run(&["vault", "get", "ann", "access_token", "--print"]).expect(0).out, "dapi-CANARY");
+    feed(&program, &["vault", "set", "ann", "echoed"], "dapi-1\n").expect(0);
+    assert_eq!(program.run(&["vault", "get", "ann", "echoed", "--print"]).expect(0).out, "dapi-1");
+    feed(&program, &["vault", "set", "ann", "lines"], "a\nb\n").expect(0);
+    assert_eq!(program.run(&["vault", "get", "ann", "lines", "--print"]).expect(0).out, "a\nb\n");
+    feed(&program, &["vault", "set", "", "x"], "y").expect(2);
     // A backup leaves alone what no file has.
     write(&program.homes.join("ann/.netrc"), "machine x password y\n", 0o600);
     backup(&program);
@@ -46,7 +51,7 @@ fn a_value_goes_to_a_new_file_of_its_owner_and_to_no_other() {
     program.run(&["vault", "get", "ann", ".ssh/id_rsa", "-o", path]).expect(0);
     assert_eq!(fs::read_to_string(path).unwrap(), KEY);
     assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
-    program.run(&["vault", "get", "ann", ".ssh/id_rsa", "-o", path]).expect(1);
+    program.run(&["vault", "get", "ann", ".ssh/id_rsa", "-o", path]).expect(2);
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::vault::{MAX_VALUE_LEN, Vault, path_of_item};
 
 /// The source of secrets that nobody's file has.
 const BY_HAND: &str = "set by hand";
+/// Providers take no longer names.
+const MAX_USER_LEN: usize = 255;
 
 #[derive(Serialize)]
 struct Changed<'a> {
@@ -44,14 +46,21 @@ pub fn get(context: &Context, vault: &Vault, arguments: &GetArguments) -> Result
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let written = written.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|source| CliError::Write { path: path.into(), source })
+    written.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => {
+            CliError::Usage(format!("{} exists already, and is not written over", path.display()))
+        }
+        _ => CliError::Write { path: path.into(), source },
+    })
 }
 
 /// Stores a value from a file, a terminal or standard input.
 pub fn set(context: &Context, vault: &Vault, arguments: &SetArguments) -> Result<Exit, CliError> {
     let of = &arguments.of;
-    if of.item.is_empty() || of.item.chars().any(char::is_control) {
-        return Err(CliError::Usage("a secret's name has no control characters and is not empty".into()));
+    if !is_name(&of.item) || !is_name(&of.user) || of.user.len() > MAX_USER_LEN {
+        let text =
+            "names of users (up to 255 bytes) and secrets are not empty and have no control characters";
+        return Err(CliError::Usage(text.into()));
     }
     let value = read_value(arguments)?;
     if value.is_empty() {
@@ -60,6 +69,17 @@ pub fn set(context: &Context, vault: &Vault, arguments: &SetArguments) -> Result
     vault.set(&of.user, BY_HAND, &of.item, &value)?;
     tell(context, of, "secret_set", "stored");
     Ok(Exit::Done)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(char::is_control)
+}
+
+/// The one line end of `echo TOKEN |` is no part of the token. What has several lines, such as a key, is taken as it is.
+fn without_line_end(value: &mut Vec<u8>) {
+    if value.iter().filter(|byte| **byte == b'\n').count() == 1 && value.ends_with(b"\n") {
+        value.pop();
+    }
 }
 
 fn read_value(arguments: &SetArguments) -> Result<Zeroizing<Vec<u8>>, CliError> {
@@ -76,11 +96,15 @@ fn read_value(arguments: &SetArguments) -> Result<Zeroizing<Vec<u8>>, CliError> 
             let typed = rpassword::prompt_password("The value (it is not shown): ");
             Zeroizing::new(typed.map_err(crate::cli::secret::SecretError::Prompt)?.into_bytes())
         }
-        None => read(&mut io::stdin().lock()).map_err(|source| CliError::File {
-            flag: "standard input",
-            path: "-".into(),
-            source,
-        })?,
+        None => {
+            let mut value = read(&mut io::stdin().lock()).map_err(|source| CliError::File {
+                flag: "standard input",
+                path: "-".into(),
+                source,
+            })?;
+            without_line_end(&mut value);
+            value
+        }
     };
     match value.len() > MAX_VALUE_LEN {
         true => Err(CliError::Usage(format!("the value has more than {MAX_VALUE_LEN} bytes"))),
