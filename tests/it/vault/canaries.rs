@@ -72,6 +72,21 @@ fn no_secret_is_written_or_printed_in_clear() {
     assert!(fs::read_to_string(target.join("ann/.ssh/id_rsa")).unwrap().contains("CANARY"));
 }
 
+/// A program that crashes with secrets in its memory leaves no image of that behind, although it was allowed to.
+#[test]
+fn a_crash_leaves_no_core() {
+    let program = world();
+    program.run(&["init"]).expect(0);
+    let folder = program.path("crash");
+    fs::create_dir(&folder).unwrap();
+    let crash = "ulimit -c unlimited; exec strace -f -o /dev/null -e inject=renameat,renameat2:signal=SEGV:when=1 \"$@\"";
+    let homes = program.homes.to_str().unwrap();
+    let mut command = program.command_under(&["sh", "-c", crash, "sh"], &["backup", "--homes", homes]);
+    let ended = crate::support::program::ended(command.current_dir(&folder));
+    assert_ne!(ended.code, Some(0), "it did not crash: {ended:?}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "a core was written");
+}
+
 /// Whoever damages the documents gets no secret printed either.
 #[test]
 fn no_error_quotes_a_document() {
