@@ -77,11 +77,6 @@ impl VaultSecret {
         Self(bytes)
     }
 
-    /// The bytes, to be kept in a key file.
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     /// Names the secret without telling it.
     pub fn id(&self) -> String {
         let id = blake3::derive_key("homekeep 2026-11-24 vault 1 secret id", &self.0);

@@ -110,8 +110,6 @@ pub struct Totals {
     pub sockets: AtomicU64,
     /// Entries left out by rules.
     pub excluded: AtomicU64,
-    /// Secrets that were read.
-    pub secrets: AtomicU64,
     /// Names that vanished during the run.
     pub vanished: AtomicU64,
 }

@@ -55,9 +55,14 @@ impl HomeSecrets {
         self.remembered.is_empty()
     }
 
-    /// Whether a directory has to be looked into for the secrets it had.
-    pub fn must_read(&self, directory: &[u8]) -> bool {
-        self.must_read && self.remembered.contains_key(directory)
+    /// Whether directories have to be looked into for the secrets they had.
+    pub fn must_read(&self) -> bool {
+        self.must_read
+    }
+
+    /// Whether a directory had secrets.
+    pub fn had_in(&self, directory: &[u8]) -> bool {
+        self.remembered.contains_key(directory)
     }
 
     /// Nothing changed in a directory: its secrets are what they were.

@@ -1,5 +1,6 @@
 //! What is told at the end of a restore: problems, owners that do not exist here, and one line.
 
+use std::iter::Sum;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -33,21 +34,61 @@ struct Summary<'o> {
     snapshot_ids: &'o [String],
     /// Homes or parts of them.
     trees: u64,
-    files_restored: u64,
-    directories_restored: u64,
-    bytes_restored: u64,
-    unchanged: u64,
-    kept: u64,
-    kept_newer: u64,
-    deleted: u64,
-    verified: u64,
-    problems: usize,
+    #[serde(flatten)]
+    counts: Counts,
     homes_missing: usize,
     damaged_objects: usize,
     /// The code that the command ends with, but for --best-effort.
     exit_code: u8,
     /// Seconds.
     total_duration: f64,
+}
+
+/// What was done, in numbers: of one restore or home, or of several together.
+#[derive(Debug, Default, Serialize)]
+pub struct Counts {
+    pub files_restored: u64,
+    pub directories_restored: u64,
+    pub bytes_restored: u64,
+    pub unchanged: u64,
+    pub kept: u64,
+    pub kept_newer: u64,
+    pub deleted: u64,
+    pub verified: u64,
+    /// What is less than it should be.
+    pub problems: usize,
+}
+
+impl From<&RestoreReport> for Counts {
+    fn from(report: &RestoreReport) -> Self {
+        Self {
+            files_restored: report.restored,
+            directories_restored: report.directories,
+            bytes_restored: report.bytes,
+            unchanged: report.unchanged,
+            kept: report.kept,
+            kept_newer: report.kept_newer,
+            deleted: report.deleted,
+            verified: report.verified,
+            problems: report.problems.iter().filter(|problem| problem.kind.is_loss()).count(),
+        }
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            files_restored: sum.files_restored + one.files_restored,
+            directories_restored: sum.directories_restored + one.directories_restored,
+            bytes_restored: sum.bytes_restored + one.bytes_restored,
+            unchanged: sum.unchanged + one.unchanged,
+            kept: sum.kept + one.kept,
+            kept_newer: sum.kept_newer + one.kept_newer,
+            deleted: sum.deleted + one.deleted,
+            verified: sum.verified + one.verified,
+            problems: sum.problems + one.problems,
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -84,10 +125,6 @@ impl Outcome {
         }
     }
 
-    fn losses(&self) -> usize {
-        self.report.problems.iter().filter(|problem| problem.kind.is_loss()).count()
-    }
-
     fn summary(&self) -> Summary<'_> {
         let report = &self.report;
         Summary {
@@ -95,15 +132,7 @@ impl Outcome {
             dry_run: self.is_dry_run,
             snapshot_ids: &self.snapshots,
             trees: report.trees,
-            files_restored: report.restored,
-            directories_restored: report.directories,
-            bytes_restored: report.bytes,
-            unchanged: report.unchanged,
-            kept: report.kept,
-            kept_newer: report.kept_newer,
-            deleted: report.deleted,
-            verified: report.verified,
-            problems: self.losses(),
+            counts: Counts::from(report),
             homes_missing: self.homes_missing,
             damaged_objects: self.damaged,
             exit_code: self.exit().code(),
@@ -131,6 +160,7 @@ impl Outcome {
     /// What was not simply written.
     fn others(&self) -> String {
         let report = &self.report;
+        let losses = Counts::from(report).problems;
         let parts = [
             (report.unchanged, "unchanged"),
             (
@@ -140,7 +170,7 @@ impl Outcome {
             (report.kept - report.kept_newer.min(report.kept), "kept"),
             (report.deleted, "deleted"),
             (report.verified, "verified"),
-            (self.losses() as u64, if self.losses() == 1 { "problem" } else { "problems" }),
+            (losses as u64, if losses == 1 { "problem" } else { "problems" }),
             (
                 self.homes_missing as u64,
                 if self.homes_missing == 1 { "home missing" } else { "homes missing" },

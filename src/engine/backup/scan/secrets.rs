@@ -1,7 +1,6 @@
 //! Files that are secrets: their bytes go to the vault, and the tree says which item and version they are.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 use zeroize::Zeroizing;
@@ -63,7 +62,6 @@ impl Walker<'_> {
             home.problem(path, ProblemKind::Vault("the home has more secrets than a vault keeps".into()));
             return Ok(None);
         }
-        home.totals.secrets.fetch_add(1, Ordering::Relaxed);
         let vault = Some(VaultItem { item, version: version.0 });
         let attributes = Attributes { xattrs, vault, ..Attributes::default() };
         let entry = self.entry(name, &stat, EntryKind::File(Content::default()), attributes);
@@ -121,7 +119,7 @@ impl Walker<'_> {
     /// Whether a directory has to be looked into for the secrets it had, although nothing changed in it.
     pub(super) fn must_read_secrets(&self, directory: &Directory) -> bool {
         let secrets = lock(&directory.home.secrets);
-        !secrets.is_empty() && secrets.must_read(&directory.path_of(b""))
+        secrets.must_read() && secrets.had_in(&directory.path_of(b""))
     }
 
     /// Nothing changed in a directory: its secrets are what they were.

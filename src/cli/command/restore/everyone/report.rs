@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::cli::command::restore::report::Counts;
 use crate::cli::exit::Exit;
 use crate::cli::json::{lossy, raw};
 use crate::cli::output::{Output, complain};
@@ -58,15 +59,8 @@ struct HomeResult<'h> {
     account_created: bool,
     snapshot_id: String,
     time: String,
-    files_restored: u64,
-    directories_restored: u64,
-    bytes_restored: u64,
-    unchanged: u64,
-    kept: u64,
-    kept_newer: u64,
-    deleted: u64,
-    verified: u64,
-    problems: usize,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 #[derive(Serialize)]
@@ -83,15 +77,8 @@ struct Summary<'o> {
     users_staged: usize,
     users_unfinished: usize,
     accounts_created: usize,
-    files_restored: u64,
-    directories_restored: u64,
-    bytes_restored: u64,
-    unchanged: u64,
-    kept: u64,
-    kept_newer: u64,
-    deleted: u64,
-    verified: u64,
-    problems: usize,
+    #[serde(flatten)]
+    counts: Counts,
     homes_missing: usize,
     damaged_objects: usize,
     /// The code that the command ends with, but for --best-effort.
@@ -142,8 +129,8 @@ impl Outcome<'_> {
         self.states.iter().zip(&self.report.homes).for_each(|(state, home)| tell(state, home));
     }
 
-    fn sum(&self, of: impl Fn(&HomeReport) -> u64) -> u64 {
-        self.report.homes.iter().map(of).sum()
+    fn counts(&self) -> Counts {
+        self.report.homes.iter().map(|home| Counts::from(&home.report)).sum()
     }
 
     fn count(&self, is_so: impl Fn(&HomeOutcome) -> bool) -> usize {
@@ -204,15 +191,7 @@ impl Outcome<'_> {
             users_staged: self.count(|o| matches!(o, HomeOutcome::Staged(_))),
             users_unfinished: self.count(|o| *o == HomeOutcome::Unfinished),
             accounts_created: users.iter().filter(|home| home.is_created).count(),
-            files_restored: self.sum(|home| home.report.restored),
-            directories_restored: self.sum(|home| home.report.directories),
-            bytes_restored: self.sum(|home| home.report.bytes),
-            unchanged: self.sum(|home| home.report.unchanged),
-            kept: self.sum(|home| home.report.kept),
-            kept_newer: self.sum(|home| home.report.kept_newer),
-            deleted: self.sum(|home| home.report.deleted),
-            verified: self.sum(|home| home.report.verified),
-            problems: users.iter().map(losses).sum(),
+            counts: self.counts(),
             homes_missing: self.homes_missing,
             damaged_objects: self.damaged,
             exit_code: self.exit().code(),
@@ -221,25 +200,26 @@ impl Outcome<'_> {
     }
 
     fn line(&self) -> String {
+        let counts = self.counts();
         let restored = self.count(|o| matches!(o, HomeOutcome::Restored | HomeOutcome::Incomplete));
         format!(
             "{} {restored} of {} from source {}: {}, {}, {}{}; {}",
             if self.is_dry_run { "would restore" } else { "restored" },
             count(self.report.homes.len() as u64, "home", "homes"),
             text::name(self.source.as_bytes()),
-            count(self.sum(|home| home.report.restored), "file", "files"),
-            count(self.sum(|home| home.report.directories), "directory", "directories"),
-            text::size(self.sum(|home| home.report.bytes)),
-            self.others(),
+            count(counts.files_restored, "file", "files"),
+            count(counts.directories_restored, "directory", "directories"),
+            text::size(counts.bytes_restored),
+            self.others(&counts),
             text::duration(self.elapsed)
         )
     }
 
-    fn others(&self) -> String {
+    fn others(&self, counts: &Counts) -> String {
         let parts = [
-            (self.sum(|home| home.report.unchanged) as usize, "unchanged"),
-            (self.sum(|home| home.report.kept) as usize, "kept"),
-            (self.report.homes.iter().map(losses).sum(), "problems"),
+            (counts.unchanged as usize, "unchanged"),
+            (counts.kept as usize, "kept"),
+            (counts.problems, "problems"),
             (self.count(|o| matches!(o, HomeOutcome::Failed(_))), "failed"),
             (self.count(|o| matches!(o, HomeOutcome::NoAccount(_))), "without an account"),
             (self.count(|o| matches!(o, HomeOutcome::Staged(_))), "waiting for an account"),
@@ -250,10 +230,6 @@ impl Outcome<'_> {
             parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) }
     }
-}
-
-fn losses(home: &HomeReport) -> usize {
-    home.report.problems.iter().filter(|problem| problem.kind.is_loss()).count()
 }
 
 /// How it ended, as a word for programs and for people.
@@ -269,7 +245,7 @@ fn words(outcome: &HomeOutcome) -> (&'static str, &'static str) {
 }
 
 fn result<'h>(state: &HomeState<'_>, home: &'h HomeReport) -> HomeResult<'h> {
-    let (user, report) = (&state.home.user, &home.report);
+    let user = &state.home.user;
     HomeResult {
         message_type: "home_result",
         user: lossy(user),
@@ -285,28 +261,20 @@ fn result<'h>(state: &HomeState<'_>, home: &'h HomeReport) -> HomeResult<'h> {
         account_created: home.is_created,
         snapshot_id: state.snapshot.record.id.to_hex(),
         time: json::rfc3339(state.snapshot.record.time_ms),
-        files_restored: report.restored,
-        directories_restored: report.directories,
-        bytes_restored: report.bytes,
-        unchanged: report.unchanged,
-        kept: report.kept,
-        kept_newer: report.kept_newer,
-        deleted: report.deleted,
-        verified: report.verified,
-        problems: losses(home),
+        counts: Counts::from(&home.report),
     }
 }
 
 fn row(state: &HomeState<'_>, home: &HomeReport) -> Vec<String> {
-    let report = &home.report;
+    let counts = Counts::from(&home.report);
     let kept_newer = "kept because modified after the snapshot";
     let remarks = [
-        (report.unchanged, "unchanged"),
-        (report.kept_newer, kept_newer),
-        (report.kept - report.kept_newer.min(report.kept), "kept"),
-        (report.deleted, "deleted"),
-        (report.verified, "verified"),
-        (losses(home) as u64, if losses(home) == 1 { "problem" } else { "problems" }),
+        (counts.unchanged, "unchanged"),
+        (counts.kept_newer, kept_newer),
+        (counts.kept - counts.kept_newer.min(counts.kept), "kept"),
+        (counts.deleted, "deleted"),
+        (counts.verified, "verified"),
+        (counts.problems as u64, if counts.problems == 1 { "problem" } else { "problems" }),
     ];
     let remarks: Vec<_> =
         remarks.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
@@ -314,8 +282,8 @@ fn row(state: &HomeState<'_>, home: &HomeReport) -> Vec<String> {
         text::name(&state.home.user),
         words(&home.outcome).1.into(),
         state.snapshot.record.id.short_hex(),
-        report.restored.to_string(),
-        text::size(report.bytes),
+        counts.files_restored.to_string(),
+        text::size(counts.bytes_restored),
         remarks.join(", "),
     ]
 }
