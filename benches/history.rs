@@ -201,6 +201,14 @@ fn history(c: &mut Criterion) {
     group.bench_function("homekeep forget --dry-run", |b| {
         b.iter(|| history.run(&["forget", "--dry-run", "--keep-last", "12", "--keep-daily", "7", "--quiet"]));
     });
+    let homes = history.place("homes").to_string_lossy().into_owned();
+    group.bench_function("homekeep backup, nothing changed", |b| {
+        b.iter(|| history.run(&["backup", "--homes", &homes, "--source", "bench", "--quiet"]));
+    });
+    group.bench_function("homekeep ls latest", |b| b.iter(|| history.run(&["ls", "latest"])));
+    group.bench_function("homekeep prune --dry-run", |b| {
+        b.iter(|| history.run(&["prune", "--dry-run", "--quiet"]));
+    });
     group.bench_function("homekeep snapshots", |b| b.iter(|| history.run(&["snapshots"])));
     group.bench_function("homekeep snapshots --json --compact", |b| {
         b.iter(|| history.run(&["snapshots", "--json", "--compact"]));

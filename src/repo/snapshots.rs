@@ -108,6 +108,21 @@ impl Repository {
         commits.iter().map(read).collect()
     }
 
+    /// The snapshot that a commit holds, and of it only the homes of users who are wanted; none if it is gone. Cheaper than
+    /// all of it where that is a thousand homes.
+    pub fn snapshot_of(
+        &self,
+        commit: &Hash,
+        is_wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<Snapshot>, RepoError> {
+        let Some(StoredSnapshot { name, hash, deps, record }) = self.catalog().snapshot(commit)? else {
+            return Ok(None);
+        };
+        let record = SnapshotRecord::from_bytes_of(&record, is_wanted)
+            .map_err(|source| RepoError::Format { name: name.to_string(), source })?;
+        Ok(Some(Snapshot { name, hash, record: SnapshotRecord { deps, ..record } }))
+    }
+
     /// The snapshot that a commit holds, whether or not it is hidden.
     pub fn snapshot(&self, commit: &Hash) -> Result<Option<Snapshot>, RepoError> {
         self.catalog().snapshot(commit)?.map(Snapshot::from_stored).transpose()

@@ -17,6 +17,7 @@ use crate::engine::find::{Found, Query, Search};
 use crate::engine::select::{
     Filter, HomeState, PathSpec, Place, SnapshotSpec, newest_first, refuse_unknown_users, states_in,
 };
+use crate::repo::RepoError;
 use matches::Matches;
 
 /// Searches.
@@ -50,9 +51,9 @@ pub fn run(context: &Context, arguments: &FindArguments) -> Result<Exit, CliErro
         // Read one after the other, newest first: all of them would not fit into memory.
         None => {
             for commit in in_order(&synced, &filter, now.timestamp()) {
-                for snapshot in synced.repository.read_snapshots(&[commit])? {
-                    look_into(&states_in(&snapshot, &filter))?;
-                }
+                let snapshot = synced.repository.snapshot_of(&commit, &|user| filter.accepts_user(user))?;
+                let snapshot = snapshot.ok_or(RepoError::IndexChanged)?;
+                look_into(&states_in(&snapshot, &filter))?;
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::engine::lookup::lookup;
 use crate::engine::select::{
     Filter, HomeState, PathSpec, Place, SelectError, SelectedPlace, refuse_unknown_users, states_in,
 };
-use crate::repo::Snapshot;
+use crate::repo::{RepoError, Snapshot};
 
 #[derive(Serialize)]
 struct VersionObject {
@@ -84,12 +84,10 @@ pub fn run(context: &Context, synced: &Synced, spec: &PathSpec, filter: &Filter)
 fn snapshots_with(synced: &Synced, filter: &Filter, now: Timestamp) -> Result<Vec<Snapshot>, CliError> {
     let mut snapshots = Vec::new();
     for commit in super::in_order(synced, filter, now) {
-        for mut snapshot in synced.repository.read_snapshots(&[commit])? {
-            snapshot.record.homes.retain(|home| filter.accepts_user(&home.user));
-            snapshot.record.homes.shrink_to_fit();
-            snapshot.record.deps = Vec::new();
-            snapshots.push(snapshot);
-        }
+        let snapshot = synced.repository.snapshot_of(&commit, &|user| filter.accepts_user(user))?;
+        let mut snapshot = snapshot.ok_or(RepoError::IndexChanged)?;
+        snapshot.record.deps = Vec::new();
+        snapshots.push(snapshot);
     }
     Ok(snapshots)
 }
