@@ -1,7 +1,6 @@
 //! Which snapshots and places the command line means: the filters that several commands take, and
 //! specs as they are typed. Knows the clock and the time zone, no repository.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -9,8 +8,7 @@ use clap::Args;
 use jiff::{Timestamp, ZonedDateTime};
 
 use super::error::CliError;
-use crate::engine::select::{Filter, PathSpec, Place, SelectError, SnapshotHead, SnapshotSpec};
-use crate::repo::Snapshot;
+use crate::engine::select::{Filter, PathSpec, Place, SnapshotHead, SnapshotSpec};
 
 /// Which snapshots count.
 #[derive(Debug, Clone, Default, Args)]
@@ -61,19 +59,6 @@ pub fn spec(text: &OsStr) -> Result<PathSpec, CliError> {
 pub fn snapshot<'s, S: SnapshotHead>(snapshots: &'s [S], text: &str) -> Result<&'s S, CliError> {
     let spec = SnapshotSpec::parse(text, &ZonedDateTime::now())?;
     Ok(crate::engine::select::find(snapshots, &spec, Timestamp::now())?)
-}
-
-/// Refuses a user whom no snapshot knows, so that a slip of the pen is not an empty answer.
-pub fn refuse_unknown_users(filter: &Filter, snapshots: &[Snapshot]) -> Result<(), SelectError> {
-    let homes = snapshots.iter().flat_map(|snapshot| &snapshot.record.homes);
-    let known: BTreeSet<&[u8]> = homes.map(|home| &home.user[..]).collect();
-    match filter.users.iter().find(|user| !snapshots.is_empty() && !known.contains(&user[..])) {
-        None => Ok(()),
-        Some(user) => Err(SelectError::UnknownUser {
-            user: user.clone(),
-            known: known.into_iter().map(<[u8]>::to_vec).collect(),
-        }),
-    }
 }
 
 #[cfg(test)]

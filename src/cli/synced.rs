@@ -2,6 +2,7 @@
 //! snapshots. Knows no snapshot spec and nothing of what is done next.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 
 use super::config::Progress as When;
 use super::context::{Context, is_watched};
@@ -9,7 +10,9 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::open;
 use super::text;
-use crate::repo::{Repository, Snapshot};
+use crate::engine::select::{Choice, Chosen, Filter, PathSpec};
+use crate::index::Summary;
+use crate::repo::Repository;
 
 /// Fewer objects than these are read before anyone wonders.
 const WORTH_TELLING: usize = 32;
@@ -22,12 +25,12 @@ pub struct Indexed {
     pub damaged: usize,
 }
 
-/// A repository whose snapshots are known.
+/// A repository of whose snapshots it is known which there are.
 pub struct Synced {
     /// It.
     pub repository: Repository,
-    /// Its snapshots, oldest first.
-    pub snapshots: Vec<Snapshot>,
+    /// Its snapshots in short, oldest first.
+    pub summaries: Vec<Summary>,
     /// Objects that cannot be read; what needs them cannot be had.
     pub damaged: usize,
 }
@@ -54,7 +57,7 @@ impl Indexed {
 }
 
 impl Synced {
-    /// Opens the repository, reads what its index lacks, and all snapshots.
+    /// Opens the repository, reads what its index lacks, and the summaries of all snapshots.
     pub fn open(context: &Context) -> Result<Self, CliError> {
         Self::of(context, open::open(context)?)
     }
@@ -62,8 +65,13 @@ impl Synced {
     /// The same for a repository that is open.
     pub fn of(context: &Context, repository: Repository) -> Result<Self, CliError> {
         let Indexed { repository, damaged } = Indexed::of(context, repository)?;
-        let snapshots = repository.snapshots()?;
-        Ok(Self { repository, snapshots, damaged })
+        let summaries = repository.summaries()?;
+        Ok(Self { repository, summaries, damaged })
+    }
+
+    /// Finds out what a spec means, and reads the snapshots that tell it.
+    pub fn choose(&self, spec: &PathSpec, filter: &Filter, now: Timestamp) -> Result<Chosen, CliError> {
+        Ok(Choice::new(&self.summaries, spec, filter, now)?.read(&self.repository)?)
     }
 
     /// The exit code of a command that found nothing wrong itself.

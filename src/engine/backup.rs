@@ -32,10 +32,10 @@ use crate::files::owner_cache::OwnerCache;
 use crate::files::rules::{RuleOptions, Rules, SecretOptions, SecretRules};
 use crate::files::walk::Stat;
 use crate::format::EntryKind;
-use crate::index::{HomeKey, Seen, SeenHome, SeenWriter};
-use crate::repo::{Committed, RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
+use crate::index::{HomeKey, Seen, SeenHome, SeenWriter, Summary};
+use crate::repo::{Committed, RepoError, Repository, WriteTarget, WriterOptions};
 use crate::vault::Vault;
-use history::History;
+use history::{Asked, History};
 use homes::FoundHome;
 use records::{home_records, new_id, snapshot_record};
 use scan::{Home, Scan, lock};
@@ -147,10 +147,8 @@ fn attempt(
     let found = homes::find(&options.homes, &options.users)?;
     let synced = repository.sync(&mut |_, _| {})?;
     repository.require_known_gc()?;
-    let segments = repository.reliable_segments()?;
-    let mut history = History::new(repository.snapshots()?, &options.source, started, &segments);
     let seen = Seen::open(repository.cache())?;
-    trust_what_is_whole(repository, &mut history, &seen, &found, options)?;
+    let history = read_history(repository, &seen, &found, options, started)?;
     let gc_seen = repository.gc().names().map(ToString::to_string).collect();
     let rows = Mutex::new(seen.writer()?);
 
@@ -218,7 +216,7 @@ fn attempt(
         report.finished = Timestamp::now();
         return Ok(Attempt::Done(Box::new(report)));
     }
-    let has_new_tags = |newest: &Snapshot| !options.tags.is_empty() && newest.record.tags != options.tags;
+    let has_new_tags = |newest: &Summary| !options.tags.is_empty() && newest.tags != options.tags;
     let is_news = options.always
         || again.is_some()
         || history.newest().is_none()
@@ -247,7 +245,7 @@ fn attempt(
         // The snapshot stands; an image that could not be published is published by a later run.
         report.index_problem = repository.publish_index_if_due().err();
     } else {
-        report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.record.id) };
+        report.outcome = Outcome::Unchanged { id: history.newest().map(|s| s.id) };
         remember(rows, &walked, &memory, &secrets.fingerprint(), |user| {
             history.latest(user).map(|s| s.hash)
         })?;
@@ -291,25 +289,29 @@ struct Again {
     attempt: u32,
 }
 
-/// Finds out which earlier snapshots may be built upon although some of their deps are gone, or are on their
-/// way out: usually because a prune found that nothing needs these.
-fn trust_what_is_whole(
+/// What earlier snapshots say of the homes that were found. Some of them may be built upon although some of their deps are
+/// gone, or are on their way out: usually because a prune found that nothing needs these.
+fn read_history(
     repository: &mut Repository,
-    history: &mut History,
     seen: &Seen,
     found: &[FoundHome],
     options: &BackupOptions,
-) -> Result<(), BackupError> {
+    now: Timestamp,
+) -> Result<History, BackupError> {
     let mut bases = HashSet::new();
     for home in found {
         bases.extend(seen.home(&options.source, &home.user)?.map(|home| home.base));
     }
-    for snapshot in history.doubtful(found.iter().map(|home| &home.user[..]), &bases) {
+    let users = found.iter().map(|home| &home.user[..]).collect();
+    let asked = Asked { source: &options.source, users, bases, now };
+    let segments = repository.reliable_segments()?;
+    let mut history = History::read(repository, &asked, &segments)?;
+    for snapshot in history.doubtful(&asked) {
         if let Some(deps) = repository.sound_deps(&snapshot)? {
             history.trust(snapshot.hash, deps);
         }
     }
-    Ok(())
+    Ok(history)
 }
 
 /// Where private copies are made: in the cache, which belongs to whoever runs this.

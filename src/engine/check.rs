@@ -26,8 +26,10 @@ pub use report::{CheckReport, Finding, Intact, Loss, LostSnapshot, ReadReport, S
 pub use subset::{ParseSubsetError, Subset};
 
 use super::Meter;
-use crate::format::{ObjectName, SnapshotRecord};
-use crate::repo::{Reached, RepoError, Repository, Snapshot};
+use crate::codec::Hash;
+use crate::format::ObjectName;
+use crate::index::Summary;
+use crate::repo::{Reached, RepoError, Repository};
 use weigh::Unreadable;
 
 /// What to look at.
@@ -100,20 +102,20 @@ fn walk(
     threads: usize,
     unreadable: &mut Unreadable,
     report: &mut CheckReport,
-) -> Result<(Vec<Snapshot>, Reached), CheckError> {
-    let mut snapshots = repository.snapshots()?;
-    let mut reached = repository.reach(&records(&snapshots), threads)?;
+) -> Result<(Vec<Summary>, Reached), CheckError> {
+    let mut snapshots = repository.summaries()?;
+    let mut reached = repository.reach_commits(&commits(&snapshots), threads)?;
     if !reached.damage().is_empty() {
         sync(repository, unreadable, report)?;
-        let now = repository.snapshots()?;
-        if now != snapshots {
+        let now = repository.summaries()?;
+        if commits(&now) != commits(&snapshots) {
             snapshots = now;
-            reached = repository.reach(&records(&snapshots), threads)?;
+            reached = repository.reach_commits(&commits(&snapshots), threads)?;
         }
     }
     Ok((snapshots, reached))
 }
 
-fn records(snapshots: &[Snapshot]) -> Vec<&SnapshotRecord> {
-    snapshots.iter().map(|snapshot| &snapshot.record).collect()
+fn commits(snapshots: &[Summary]) -> Vec<Hash> {
+    snapshots.iter().map(|snapshot| snapshot.hash).collect()
 }

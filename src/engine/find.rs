@@ -56,21 +56,15 @@ pub fn find<E: From<BrowseError>>(
     query: &Query,
     visit: &mut dyn FnMut(&Found<'_>) -> Result<(), E>,
 ) -> Result<FindReport, E> {
-    let mut search = Search { query, memo: Memo::default(), report: FindReport::default() };
+    let mut search = Search::new(query);
     for state in states {
-        let start = match lookup(reader, state.root, query.below()) {
-            Ok(start) => start,
-            Err(BrowseError::NotFound { .. } | BrowseError::NotDirectory { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        if let EntryKind::Directory(tree) = start.entry.kind {
-            search.state(reader, state, tree, visit)?;
-        }
+        search.look_into(reader, state, visit)?;
     }
-    Ok(search.report)
+    Ok(search.report())
 }
 
-struct Search<'q> {
+/// A search, for whoever has one state after the other.
+pub struct Search<'q> {
     query: &'q Query,
     memo: Memo,
     report: FindReport,
@@ -83,7 +77,35 @@ struct Open {
     items: Vec<Item>,
 }
 
-impl Search<'_> {
+impl<'q> Search<'q> {
+    /// A search that has not begun.
+    pub fn new(query: &'q Query) -> Self {
+        Self { query, memo: Memo::default(), report: FindReport::default() }
+    }
+
+    /// What it came to so far.
+    pub fn report(&self) -> FindReport {
+        self.report
+    }
+
+    /// Shows `visit` everything in the next older state that the query asks for.
+    pub fn look_into<E: From<BrowseError>>(
+        &mut self,
+        reader: &mut Reader,
+        state: &HomeState<'_>,
+        visit: &mut dyn FnMut(&Found<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = match lookup(reader, state.root, self.query.below()) {
+            Ok(start) => start,
+            Err(BrowseError::NotFound { .. } | BrowseError::NotDirectory { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        match start.entry.kind {
+            EntryKind::Directory(tree) => self.state(reader, state, tree, visit),
+            _ => Ok(()),
+        }
+    }
+
     fn state<E: From<BrowseError>>(
         &mut self,
         reader: &mut Reader,

@@ -1,6 +1,7 @@
-//! Which snapshot, home and path are meant by what people type. Pure: works on snapshot records that
-//! are already known, opens nothing, asks no clock.
+//! Which snapshot, home and path are meant by what people type. Works on summaries, and on the records of the few
+//! snapshots that these lead to; asks no clock.
 
+mod choice;
 mod error;
 mod filter;
 mod head;
@@ -8,10 +9,11 @@ mod moment;
 mod spec;
 mod timeline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
+pub use choice::{Choice, Chosen};
 pub use error::{Candidate, SelectError};
 pub use filter::Filter;
 pub use head::SnapshotHead;
@@ -83,34 +85,6 @@ pub enum SelectedPlace<'s> {
     },
 }
 
-/// Finds the homes that `spec` means.
-///
-/// An id means the homes of exactly that snapshot, whatever the filter says of sources, hosts and
-/// tags. `latest` and times mean, for each home by itself, the newest state that really holds it
-/// among the snapshots that pass the filter: one in which the home had shrunk or was missing is not
-/// news, one in which it was removed ends the search. `now` is for snapshots dated by a clock that
-/// went ahead: none counts as newer than `now`, or than a snapshot that was built on it.
-pub fn resolve<'s>(
-    snapshots: &'s [Snapshot],
-    spec: &SnapshotSpec,
-    filter: &Filter,
-    now: Timestamp,
-) -> Result<Selected<'s>, SelectError> {
-    let mut candidates = newest_first(snapshots, now);
-    candidates.retain(|(_, snapshot)| filter.accepts(*snapshot));
-    let total = candidates.len();
-    match spec {
-        SnapshotSpec::Id(prefix) => return Ok(of_snapshot(by_prefix(snapshots, prefix)?, filter)),
-        SnapshotSpec::Latest { back } => drop(candidates.drain(..total.min(*back))),
-        SnapshotSpec::At(time) => candidates.retain(|(began, _)| began <= time),
-    }
-    match candidates.first() {
-        Some((_, newest)) => Ok(by_home(newest, candidates.iter().map(|(_, s)| *s), filter)),
-        None if total == 0 => Err(SelectError::NoSnapshots { is_filtered: !snapshots.is_empty() }),
-        None => Err(SelectError::TooOld { snapshots: total }),
-    }
-}
-
 /// Finds the one snapshot that `spec` names: for a time, the newest that had been taken by then.
 pub fn find<'s, S: SnapshotHead>(
     snapshots: &'s [S],
@@ -130,44 +104,16 @@ pub fn find<'s, S: SnapshotHead>(
     }
 }
 
-/// Finds the home and the path that `spec` means, or all homes if it names no place.
-pub fn resolve_place<'s>(
-    snapshots: &'s [Snapshot],
-    spec: &PathSpec,
-    filter: &Filter,
-    now: Timestamp,
-) -> Result<SelectedPlace<'s>, SelectError> {
-    let (selected, path) = match &spec.place {
-        Place::Everything => {
-            return resolve(snapshots, &spec.snapshot, filter, now).map(SelectedPlace::Homes);
-        }
-        Place::InHome { user, path } => {
-            let of_user = Filter { users: vec![user.clone()], ..filter.clone() };
-            let selected = match resolve(snapshots, &spec.snapshot, &of_user, now) {
-                Err(SelectError::NoSnapshots { is_filtered: true }) => {
-                    return Err(unknown_user(snapshots, user));
-                }
-                selected => selected?,
-            };
-            if selected.homes.is_empty() && selected.absent.is_empty() {
-                return Err(unknown_user(std::slice::from_ref(selected.snapshot), user));
-            }
-            (selected, path.clone())
-        }
-        Place::Absolute(path) => home_around(resolve(snapshots, &spec.snapshot, filter, now)?, path)?,
-    };
-    match (&selected.homes[..], &selected.absent[..]) {
-        ([state], _) => Ok(SelectedPlace::InHome { state: *state, path }),
-        ([], [absent, ..]) => Err(SelectError::absent(absent)),
-        (homes, _) => Err(SelectError::several_sources(homes)),
-    }
-}
-
 /// Every state of every home in the snapshots that pass the filter, newest first; those in which a
 /// home had shrunk are noted.
 pub fn states<'s>(snapshots: &'s [Snapshot], filter: &Filter, now: Timestamp) -> Vec<HomeState<'s>> {
     let accepted = newest_first(snapshots, now).into_iter().map(|(_, s)| s).filter(|s| filter.accepts(*s));
-    accepted.flat_map(|snapshot| of_snapshot(snapshot, filter).homes).collect()
+    accepted.flat_map(|snapshot| states_in(snapshot, filter)).collect()
+}
+
+/// The homes of one snapshot that pass the filter; those that had shrunk are noted.
+pub fn states_in<'s>(snapshot: &'s Snapshot, filter: &Filter) -> Vec<HomeState<'s>> {
+    of_snapshot(snapshot, filter).homes
 }
 
 fn by_prefix<'s, S: SnapshotHead>(snapshots: &'s [S], prefix: &str) -> Result<&'s S, SelectError> {
@@ -282,10 +228,18 @@ fn home_around<'s>(selected: Selected<'s>, path: &HomePath) -> Result<(Selected<
     Ok((Selected { snapshot, homes, absent }, rest))
 }
 
-fn unknown_user(snapshots: &[Snapshot], user: &[u8]) -> SelectError {
-    let users = snapshots.iter().flat_map(|s| &s.record.homes).map(|home| home.user.clone());
-    let known: std::collections::BTreeSet<_> = users.collect();
-    SelectError::UnknownUser { user: user.to_vec(), known: known.into_iter().collect() }
+/// Refuses a user whom none of these snapshots knows, so that a slip of the pen is not an empty answer.
+pub fn refuse_unknown_users<S: SnapshotHead>(filter: &Filter, snapshots: &[S]) -> Result<(), SelectError> {
+    let is_known = |user: &Vec<u8>| snapshots.iter().any(|s| s.mentions(std::slice::from_ref(user)));
+    let unknown = filter.users.iter().find(|user| !snapshots.is_empty() && !is_known(user));
+    unknown.map_or(Ok(()), |user| Err(unknown_user(snapshots, user)))
+}
+
+fn unknown_user<S: SnapshotHead>(snapshots: &[S], user: &[u8]) -> SelectError {
+    let known: HashSet<&[u8]> = snapshots.iter().flat_map(SnapshotHead::users).collect();
+    let mut known: Vec<Vec<u8>> = known.into_iter().map(<[u8]>::to_vec).collect();
+    known.sort_unstable();
+    SelectError::UnknownUser { user: user.to_vec(), known }
 }
 
 #[cfg(test)]

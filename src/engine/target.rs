@@ -62,9 +62,9 @@ impl<'a> Target<'a> {
     fn read(&mut self) -> Result<(), RepoError> {
         self.repository.require_known_gc()?;
         let mut highest: HashMap<SnapshotId, u32> = HashMap::new();
-        for commit in self.repository.commits()? {
-            let known = highest.entry(commit.record.id).or_default();
-            *known = (*known).max(commit.record.supersession);
+        for commit in self.repository.commit_summaries()? {
+            let known = highest.entry(commit.id).or_default();
+            *known = (*known).max(commit.supersession);
         }
         let there = |snapshot: Snapshot| {
             let id = snapshot.record.id;

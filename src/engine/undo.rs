@@ -5,7 +5,7 @@
 //! by then; and if that record is withdrawn before it is read, what it spoke of is gone and in no listing. What
 //! is condemned and still there is stored again, for a condemned segment never comes back into use.
 
-use crate::codec::SnapshotId;
+use crate::codec::{Hash, SnapshotId};
 use crate::index::ListedSegment;
 use crate::repo::{RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
 
@@ -33,7 +33,7 @@ pub enum Undone {
 pub fn undo(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) -> Result<Undone, RepoError> {
     repository.sync(&mut |_, _| {})?;
     repository.require_known_gc()?;
-    if !repository.commits()?.iter().any(|commit| commit.record.id == id) {
+    if !repository.commit_summaries()?.iter().any(|commit| commit.id == id) {
         return Ok(Undone::TooLate(RepoError::NoSuchSnapshot(id)));
     }
     repository.remove_marks(id)?;
@@ -54,9 +54,11 @@ fn is_loss(error: &RepoError) -> bool {
 }
 
 fn revive(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) -> Result<Undone, RepoError> {
-    let mut commits: Vec<Snapshot> =
-        repository.commits()?.into_iter().filter(|commit| commit.record.id == id).collect();
-    commits.sort_by_key(|commit| std::cmp::Reverse((commit.record.supersession, commit.hash)));
+    let mut commits = repository.commit_summaries()?;
+    commits.retain(|commit| commit.id == id);
+    commits.sort_by_key(|commit| std::cmp::Reverse((commit.supersession, commit.hash)));
+    let commits: Vec<Hash> = commits.iter().map(|commit| commit.hash).collect();
+    let commits: Vec<Snapshot> = repository.read_snapshots(&commits)?;
     for commit in &commits {
         if repository.is_safe(commit)? {
             return Ok(Undone::Back);
@@ -67,7 +69,7 @@ fn revive(repository: &mut Repository, id: SnapshotId, options: &UndoOptions) ->
         // All of it is there, but not where its commit says.
         if let Some(deps) = repository.sound_deps(commit)? {
             let without = repository.gc().segments().collect();
-            repository.republish(std::slice::from_ref(commit), &without, &deps, |_| next)?;
+            repository.republish(&[commit.hash], &without, &deps, |_| next)?;
             return Ok(Undone::StoredAgain);
         }
     }
@@ -93,7 +95,7 @@ fn store_again(
     let moved = repository.move_out(&segments, &reached, &writing, &mut |_| {})?;
     let without = repository.gc().segments().collect();
     let next = snapshot.record.supersession + 1;
-    repository.republish(&[snapshot], &without, &moved.segments, |_| next)?;
+    repository.republish(&[snapshot.hash], &without, &moved.segments, |_| next)?;
     Ok(())
 }
 

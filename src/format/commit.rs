@@ -103,6 +103,39 @@ impl SnapshotRecord {
         Cbor::from_bytes(bytes)
     }
 
+    /// Reads a record that was found to be sound before, and of its homes only those of users who are wanted: to pass over the
+    /// others costs little.
+    pub fn from_bytes_of(bytes: &[u8], is_wanted: &dyn Fn(&[u8]) -> bool) -> Result<Self, FormatError> {
+        cbor::check_version(bytes, Self::WHAT, VERSION)?;
+        let decoded = Self::decode_of(&mut Decoder::new(bytes), is_wanted);
+        decoded.map_err(|error| FormatError::malformed(Self::WHAT, error))
+    }
+
+    fn decode_of(
+        from: &mut Decoder<'_>,
+        is_wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Self, minicbor::decode::Error> {
+        cbor::array_of(from, 14)?;
+        if from.u64()? != VERSION {
+            return Err(cbor::message("another version"));
+        }
+        Ok(Self {
+            id: SnapshotId(cbor::bytes_of(from)?),
+            supersession: from.u32()?,
+            time_ms: from.i64()?,
+            finished_ms: from.i64()?,
+            source: read_text(from)?,
+            host: read_text(from)?,
+            program: read_text(from)?,
+            tags: read_texts(from, Self::MAX_TAGS)?,
+            homes: read_homes(from, is_wanted)?,
+            parents: read_parents(from)?,
+            gc_seen: read_texts(from, Self::MAX_GC_SEEN)?,
+            deps: read_deps(from)?,
+            hints: read_hints(from)?,
+        })
+    }
+
     /// Files, directories and parts of listings that were in the snapshot once, and were left out when it was
     /// copied or repaired because they could not be read any more.
     pub fn lost(&self) -> u64 {
@@ -158,9 +191,21 @@ pub(super) fn read_deps(from: &mut Decoder<'_>) -> Result<Vec<ShortHash>, minicb
     }
 }
 
-fn read_homes(from: &mut Decoder<'_>) -> Result<Vec<HomeRecord>, minicbor::decode::Error> {
+fn read_homes(
+    from: &mut Decoder<'_>,
+    is_wanted: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<HomeRecord>, minicbor::decode::Error> {
     let count = cbor::array(from)?;
-    let homes = cbor::items(from, count, HomeRecord::decode)?;
+    let mut homes = Vec::new();
+    cbor::items(from, count, |from| {
+        let mut ahead = from.probe();
+        cbor::array(&mut ahead)?;
+        match is_wanted(ahead.bytes()?) {
+            true => homes.push(HomeRecord::decode(from)?),
+            false => from.skip()?,
+        }
+        Ok(())
+    })?;
     if !homes.is_sorted_by(|a, b| a.user < b.user) {
         return Err(cbor::message("homes out of order"));
     }
@@ -204,25 +249,7 @@ impl Cbor for SnapshotRecord {
     }
 
     fn decode(from: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
-        cbor::array_of(from, 14)?;
-        if from.u64()? != VERSION {
-            return Err(cbor::message("another version"));
-        }
-        Ok(Self {
-            id: SnapshotId(cbor::bytes_of(from)?),
-            supersession: from.u32()?,
-            time_ms: from.i64()?,
-            finished_ms: from.i64()?,
-            source: read_text(from)?,
-            host: read_text(from)?,
-            program: read_text(from)?,
-            tags: read_texts(from, Self::MAX_TAGS)?,
-            homes: read_homes(from)?,
-            parents: read_parents(from)?,
-            gc_seen: read_texts(from, Self::MAX_GC_SEEN)?,
-            deps: read_deps(from)?,
-            hints: read_hints(from)?,
-        })
+        Self::decode_of(from, &|_| true)
     }
 }
 
@@ -336,6 +363,20 @@ mod tests {
     #[test]
     fn a_record_reads_back() {
         assert_eq!(SnapshotRecord::from_bytes(&record().to_bytes()), Ok(record()));
+    }
+
+    #[test]
+    fn of_some_users_a_record_is_the_same_without_the_others() {
+        let (bytes, whole) = (record().to_bytes(), record());
+        for users in [&[][..], &[&b"ann"[..]], &[b"bob"], &[b"ann", b"bob"]] {
+            let mut expected = whole.clone();
+            expected.homes.retain(|home| users.contains(&&home.user[..]));
+            let read = SnapshotRecord::from_bytes_of(&bytes, &|user| users.contains(&user));
+            assert_eq!(read, Ok(expected), "{users:?}");
+        }
+        for end in 0..bytes.len() {
+            assert!(SnapshotRecord::from_bytes_of(&bytes[..end], &|_| false).is_err(), "{end}");
+        }
     }
 
     #[test]

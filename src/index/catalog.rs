@@ -2,6 +2,7 @@
 
 mod distrusted;
 mod gc;
+mod records;
 mod scan;
 mod summaries;
 mod writer;
@@ -11,15 +12,17 @@ use std::path::Path;
 
 use rusqlite::{OptionalExtension, Row, params};
 
+pub use records::StoredSnapshot;
 pub use summaries::{HomeList, HomeMention, Summary, Totals, Users};
 pub use writer::CatalogWriter;
 
+use self::records::RecordsRead;
 use super::database::{Database, IndexError, Schema};
 use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName};
 
 const SCHEMA: Schema =
-    Schema { version: 5, sql: &[TABLES, distrusted::TABLES, gc::TABLES, summaries::TABLES] };
+    Schema { version: 6, sql: &[TABLES, distrusted::TABLES, gc::TABLES, records::TABLES, summaries::TABLES] };
 
 const TABLES: &str = "
     CREATE TABLE segments (
@@ -35,9 +38,6 @@ const TABLES: &str = "
         id BLOB NOT NULL, segment INTEGER NOT NULL, block INTEGER NOT NULL,
         start INTEGER NOT NULL, length INTEGER NOT NULL,
         PRIMARY KEY (id, segment)
-    ) WITHOUT ROWID;
-    CREATE TABLE snapshots (
-        hash BLOB PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE image (segments INTEGER NOT NULL);
     INSERT INTO image VALUES (0);
@@ -102,26 +102,15 @@ pub struct BlockRow {
     pub raw_len: u32,
 }
 
-/// A snapshot as it is known here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSnapshot {
-    /// The commit object.
-    pub name: ObjectName,
-    /// Of its bytes.
-    pub hash: Hash,
-    /// The encoded snapshot record.
-    pub record: Vec<u8>,
-}
-
 /// The catalogue, for reading.
-pub struct Catalog(Database);
+pub struct Catalog(Database, RecordsRead);
 
 impl Catalog {
     /// Opens or creates the database in the repository's cache folder.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| IndexError::Folder { path: folder.into(), source })?;
-        Database::open(&folder.join("index.sqlite"), &SCHEMA).map(Self)
+        Ok(Self(Database::open(&folder.join("index.sqlite"), &SCHEMA)?, RecordsRead::default()))
     }
 
     /// A connection for another thread. It sees what was there when it was first asked, until
@@ -129,7 +118,7 @@ impl Catalog {
     pub fn reader(&self) -> Result<Self, IndexError> {
         let reader = self.0.reader()?;
         reader.hold_moment()?;
-        Ok(Self(reader))
+        Ok(Self(reader, RecordsRead::default()))
     }
 
     /// For a reader: what has been added meanwhile is seen from now on.
@@ -292,41 +281,6 @@ impl Catalog {
         Ok(sum as u64)
     }
 
-    /// Every known commit by name, in no order.
-    pub fn commits(&self) -> Result<Vec<(ObjectName, Hash)>, IndexError> {
-        let rows =
-            self.rows("SELECT name, hash FROM snapshots", |r| Ok((r.get::<_, String>(0)?, Hash(r.get(1)?))))?;
-        let parse = |(name, hash): (String, Hash)| {
-            let name = name.parse().map_err(|_| IndexError::Damaged("a snapshot's name"))?;
-            Ok((name, hash))
-        };
-        rows.into_iter().map(parse).collect()
-    }
-
-    /// A commit, if it is known.
-    pub fn snapshot(&self, hash: &Hash) -> Result<Option<StoredSnapshot>, IndexError> {
-        let query = || {
-            let sql = "SELECT name, hash, record FROM snapshots WHERE hash = ?1";
-            self.0.connection.prepare_cached(sql)?.query_row([&hash.0[..]], stored_snapshot).optional()
-        };
-        query().map_err(|e| self.0.error(e))?.map(parse_snapshot).transpose()
-    }
-
-    /// Every known commit, in no order.
-    pub fn snapshots(&self) -> Result<Vec<StoredSnapshot>, IndexError> {
-        let rows = self.rows("SELECT name, hash, record FROM snapshots", stored_snapshot)?;
-        rows.into_iter().map(parse_snapshot).collect()
-    }
-
-    /// Whether a commit is known.
-    pub fn has_snapshot(&self, hash: &Hash) -> Result<bool, IndexError> {
-        let query = || {
-            let sql = "SELECT EXISTS (SELECT 1 FROM snapshots WHERE hash = ?1)";
-            self.0.connection.prepare_cached(sql)?.query_row([&hash.0[..]], |r| r.get(0))
-        };
-        query().map_err(|e| self.0.error(e))
-    }
-
     fn rows<T>(
         &self,
         sql: &str,
@@ -337,17 +291,6 @@ impl Catalog {
         };
         query().map_err(|e| self.0.error(e))
     }
-}
-
-type SnapshotRow = (String, [u8; 32], Vec<u8>);
-
-fn stored_snapshot(r: &Row<'_>) -> rusqlite::Result<SnapshotRow> {
-    Ok((r.get(0)?, r.get(1)?, r.get(2)?))
-}
-
-fn parse_snapshot((name, hash, record): SnapshotRow) -> Result<StoredSnapshot, IndexError> {
-    let name = name.parse().map_err(|_| IndexError::Damaged("a snapshot's name"))?;
-    Ok(StoredSnapshot { name, hash: Hash(hash), record })
 }
 
 fn location(r: &Row<'_>) -> rusqlite::Result<Location> {

@@ -215,7 +215,7 @@ impl Repository {
         if !names(parsed, &record) {
             return Err(damaged(name, "its name is of another snapshot"));
         }
-        self.catalog.add_snapshot(name, &parsed.hash, &bytes, &record)?;
+        self.catalog.add_snapshot(name, &parsed.hash, &record)?;
         Ok(record)
     }
 

@@ -11,6 +11,7 @@ mod broken;
 mod deps;
 mod queue;
 mod references;
+mod roots;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,8 +21,9 @@ mod walk;
 use std::collections::BTreeMap;
 
 use super::{RepoError, Repository};
-use crate::codec::ChunkId;
+use crate::codec::{ChunkId, Hash};
 use crate::format::{Entry, EntryKind, Extent, SnapshotRecord};
+use roots::Roots;
 use table::{ChunkTable, Marks, mark};
 use walk::{Edges, Outcome, Walk};
 
@@ -41,21 +43,34 @@ impl Repository {
     /// is walked, and [`Reached::is_complete`] tells which snapshots lack something. A store or an index that
     /// does not answer is an error.
     pub fn reach(&self, roots: &[&SnapshotRecord], threads: usize) -> Result<Reached, RepoError> {
+        let mut trees = Roots::default();
+        roots.iter().for_each(|record| trees.add(record));
+        self.reach_trees(&trees, threads)
+    }
+
+    /// The same for the snapshots that these commits hold. Their records are read one after the other, and only which
+    /// trees they have is kept. It is an error if one is not known any more.
+    pub fn reach_commits(&self, commits: &[Hash], threads: usize) -> Result<Reached, RepoError> {
+        let mut trees = Roots::default();
+        for commit in commits {
+            trees.add(&self.snapshot(commit)?.ok_or(RepoError::IndexChanged)?.record);
+        }
+        self.reach_trees(&trees, threads)
+    }
+
+    fn reach_trees(&self, roots: &Roots, threads: usize) -> Result<Reached, RepoError> {
         let (readers, table) = (self.readers(), ChunkTable::load(self.catalog())?);
-        let trees: Vec<Vec<ChunkId>> = roots.iter().map(|record| home_trees(record)).collect();
-        let all = trees.concat();
         let (marks, Outcome { damage, .. }) =
-            Walk::new(&readers, &table, Edges::Forget).run(&all, threads)?;
+            Walk::new(&readers, &table, Edges::Forget).run(roots.trees(), threads)?;
         if damage.is_empty() {
             let complete = vec![true; roots.len()];
             return Ok(Reached { table, marks, complete, damage: BTreeMap::new() });
         }
-        let (marks, outcome) = Walk::new(&readers, &table, Edges::Keep).run(&all, threads)?;
+        let (marks, outcome) = Walk::new(&readers, &table, Edges::Keep).run(roots.trees(), threads)?;
         broken::mark_upwards(&marks, outcome.broken, outcome.edges);
         let mut reached = Reached { table, marks, complete: Vec::new(), damage: BTreeMap::new() };
         reached.damage.extend(damage.into_iter().chain(outcome.damage));
-        reached.complete =
-            trees.iter().map(|trees| trees.iter().all(|tree| !reached.leads_to_damage(tree))).collect();
+        reached.complete = roots.without(|tree| reached.leads_to_damage(tree));
         Ok(reached)
     }
 }
@@ -106,15 +121,4 @@ impl Reached {
     fn is_marked(&self, number: u32) -> bool {
         self.marks.of(number) & mark::NEEDED != 0
     }
-}
-
-/// The tree of each home that a snapshot has.
-fn home_trees(record: &SnapshotRecord) -> Vec<ChunkId> {
-    let roots = record.homes.iter().filter_map(|home| home.root.as_ref());
-    roots
-        .filter_map(|root| match root.kind {
-            EntryKind::Directory(tree) => Some(tree),
-            _ => None,
-        })
-        .collect()
 }

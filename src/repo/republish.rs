@@ -8,7 +8,7 @@ use super::reach::Reached;
 use super::writer::put_segment;
 use super::{Committed, Finished, RepoError, Repository, Snapshot, WriterOptions};
 use crate::codec::Hash;
-use crate::format::{BlockKind, ObjectName, SegmentKind, SegmentWriter, ShortHash};
+use crate::format::{BlockKind, ObjectName, SegmentKind, SegmentWriter, ShortHash, SnapshotRecord};
 use crate::index::{ListedSegment, SegmentRow};
 
 /// Chunks that were copied.
@@ -90,22 +90,22 @@ impl Repository {
 
     /// Publishes snapshots again, with `added` in place of those of their deps that are in `without`, and makes the look for
     /// all of them. Everything the snapshots need of the segments in `without` must lie in `added` or in their other deps. `supersession` gives the number of the next commit of a snapshot. When the look fails, both
-    /// commits of each snapshot stay, and the older ones still count.
+    /// commits of each snapshot stay, and the older ones still count. What `commits` hold is
+    /// read one after the other, so that ten thousand snapshots are not in memory at once.
     pub fn republish(
         &mut self,
-        snapshots: &[Snapshot],
+        commits: &[Hash],
         without: &HashSet<ShortHash>,
         added: &[ShortHash],
         supersession: impl Fn(&Snapshot) -> u32,
     ) -> Result<Vec<Committed>, RepoError> {
         let gc_seen: Vec<String> = self.gc().names().map(ToString::to_string).collect();
-        let mut oldest_first: Vec<&Snapshot> = snapshots.iter().collect();
-        oldest_first.sort_by_key(|s| (s.record.time_ms, s.record.id));
         let mut replaced: HashMap<Hash, Hash> = HashMap::new();
         let mut published = Vec::new();
-        for snapshot in oldest_first {
-            let mut record = snapshot.record.clone();
-            record.supersession = supersession(snapshot);
+        for commit in self.oldest_first(commits)? {
+            let snapshot = self.snapshot(&commit)?.ok_or(RepoError::IndexChanged)?;
+            let supersession = supersession(&snapshot);
+            let mut record = SnapshotRecord { supersession, ..snapshot.record };
             record.gc_seen.clone_from(&gc_seen);
             for parent in &mut record.parents {
                 *parent = *replaced.get(parent).unwrap_or(parent);
@@ -123,6 +123,19 @@ impl Repository {
             self.look(&committed.hash, &committed.deps)?;
         }
         Ok(published)
+    }
+}
+
+impl Repository {
+    fn oldest_first(&self, commits: &[Hash]) -> Result<Vec<Hash>, RepoError> {
+        let wanted: HashSet<&Hash> = commits.iter().collect();
+        let mut summaries = self.catalog().summaries()?;
+        summaries.retain(|summary| wanted.contains(&summary.hash));
+        summaries.sort_by_key(|summary| (summary.time_ms, summary.id));
+        match summaries.len() == wanted.len() {
+            true => Ok(summaries.into_iter().map(|summary| summary.hash).collect()),
+            false => Err(RepoError::IndexChanged),
+        }
     }
 }
 

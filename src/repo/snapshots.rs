@@ -24,7 +24,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     fn from_stored(stored: StoredSnapshot) -> Result<Self, RepoError> {
-        let record = read_record(&stored.name, &stored.record)?;
+        let record = SnapshotRecord { deps: stored.deps, ..read_record(&stored.name, &stored.record)? };
         Ok(Self { name: stored.name, hash: stored.hash, record })
     }
 
@@ -39,7 +39,7 @@ impl Snapshot {
 struct Whole {
     /// The segments that are there.
     present: HashSet<ShortHash>,
-    /// Commits that have all they need although they name more than is there.
+    /// Commits that have all they need, because what they name is there or although it is not.
     known: HashSet<Hash>,
 }
 
@@ -49,10 +49,9 @@ impl Repository {
     /// in the index, and what lies in them can be read, but nothing new may rest on one: whoever
     /// forgets a snapshot may remove what only it needs.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, RepoError> {
-        let mut snapshots =
-            self.visible(self.commits()?, |s| (s.record.id, s.record.supersession, s.hash))?;
-        snapshots.sort_by_key(|s| (s.record.time_ms, s.record.id));
-        Ok(snapshots)
+        let summaries = self.summaries()?;
+        let snapshots = summaries.iter().filter_map(|summary| self.snapshot(&summary.hash).transpose());
+        snapshots.collect()
     }
 
     /// The summaries of the same snapshots in the same order, at a small part of the cost.
@@ -67,6 +66,27 @@ impl Repository {
         self.catalog().snapshots()?.into_iter().map(Snapshot::from_stored).collect()
     }
 
+    /// The summaries of the same commits, in no order.
+    pub fn commit_summaries(&self) -> Result<Vec<Summary>, RepoError> {
+        Ok(self.catalog().summaries()?)
+    }
+
+    /// How many records of snapshots were read so far.
+    pub fn records_read(&self) -> u64 {
+        self.catalog().records_read()
+    }
+
+    /// All that some commits name, their own segments included. It is an error if one is not known any more: what it
+    /// names must not be taken for what nobody names.
+    pub fn named_by(&self, commits: impl IntoIterator<Item = Hash>) -> Result<HashSet<ShortHash>, RepoError> {
+        let mut named = HashSet::new();
+        for commit in commits {
+            named.extend(self.catalog().deps(&commit)?.ok_or(RepoError::IndexChanged)?);
+            named.insert(commit.short());
+        }
+        Ok(named)
+    }
+
     /// The summaries of snapshots that a mark hides and of which a commit is left, the newest of each, in the same order.
     pub fn forgotten_summaries(&self) -> Result<Vec<Summary>, RepoError> {
         let mut newest: HashMap<SnapshotId, Summary> = HashMap::new();
@@ -79,6 +99,28 @@ impl Repository {
         let mut summaries: Vec<_> = newest.into_values().collect();
         summaries.sort_by_key(|s| (s.time_ms, s.id));
         Ok(summaries)
+    }
+
+    /// The snapshots that these commits hold, in their order. One that is gone since they were listed was dropped
+    /// by another process.
+    pub fn read_snapshots(&self, commits: &[Hash]) -> Result<Vec<Snapshot>, RepoError> {
+        let read = |commit: &Hash| self.snapshot(commit)?.ok_or(RepoError::IndexChanged);
+        commits.iter().map(read).collect()
+    }
+
+    /// The snapshot that a commit holds, and of it only the homes of users who are wanted; none if it is gone. Cheaper than
+    /// all of it where that is a thousand homes.
+    pub fn snapshot_of(
+        &self,
+        commit: &Hash,
+        is_wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<Snapshot>, RepoError> {
+        let Some(StoredSnapshot { name, hash, deps, record }) = self.catalog().snapshot(commit)? else {
+            return Ok(None);
+        };
+        let record = SnapshotRecord::from_bytes_of(&record, is_wanted)
+            .map_err(|source| RepoError::Format { name: name.to_string(), source })?;
+        Ok(Some(Snapshot { name, hash, record: SnapshotRecord { deps, ..record } }))
     }
 
     /// The snapshot that a commit holds, whether or not it is hidden.
@@ -112,7 +154,10 @@ impl Repository {
     }
 
     fn whole(&self) -> Result<Whole, RepoError> {
-        Ok(Whole { present: self.present_segments()?, known: self.catalog().whole_commits()? })
+        let catalog = self.catalog();
+        let mut known = catalog.whole_commits()?;
+        known.extend(catalog.complete_commits()?);
+        Ok(Whole { present: self.present_segments()?, known })
     }
 
     /// Of the commits of one snapshot, newest first, the first that is known to have everything. A commit that was
@@ -124,9 +169,8 @@ impl Repository {
         commits: impl Iterator<Item = Hash>,
     ) -> Result<Option<usize>, RepoError> {
         for (at, hash) in commits.enumerate() {
-            let has_all =
-                |snapshot: Snapshot| snapshot.record.deps.iter().all(|dep| whole.present.contains(dep));
-            if whole.known.contains(&hash) || self.snapshot(&hash)?.is_some_and(has_all) {
+            let has_all = |deps: Vec<ShortHash>| deps.iter().all(|dep| whole.present.contains(dep));
+            if whole.known.contains(&hash) || self.catalog().deps(&hash)?.is_some_and(has_all) {
                 return Ok(Some(at));
             }
         }
@@ -146,27 +190,28 @@ impl Repository {
         if by_id.is_empty() {
             return Ok(());
         }
-        let (whole, mut doubtful) = (self.whole()?, Vec::new());
-        for mut commits in by_id.into_values() {
+        for commits in by_id.values_mut() {
             commits.sort_by_key(|commit| std::cmp::Reverse(*commit));
+        }
+        let known = self.catalog().complete_commits()?;
+        let newest = by_id.values().filter_map(|commits| commits.first()).map(|(_, hash)| *hash);
+        let unknown: Vec<Hash> = newest.filter(|hash| !known.contains(hash)).collect();
+        self.catalog.find_complete_commits(&unknown)?;
+        let (whole, mut doubtful) = (self.whole()?, Vec::new());
+        for commits in by_id.into_values() {
             if self.newest_whole(&whole, commits.iter().map(|(_, hash)| *hash))? != Some(0) {
                 doubtful.extend(
                     commits.into_iter().map(|(_, hash)| hash).filter(|hash| !whole.known.contains(hash)),
                 );
             }
         }
-        let mut snapshots = Vec::with_capacity(doubtful.len());
-        for hash in doubtful {
-            snapshots.extend(self.snapshot(&hash)?);
-        }
-        if snapshots.is_empty() {
+        if doubtful.is_empty() {
             return Ok(());
         }
-        let records: Vec<&SnapshotRecord> = snapshots.iter().map(|snapshot| &snapshot.record).collect();
-        let reached = self.reach(&records, WALK_THREADS)?;
-        for (number, snapshot) in snapshots.iter().enumerate() {
+        let reached = self.reach_commits(&doubtful, WALK_THREADS)?;
+        for (number, hash) in doubtful.iter().enumerate() {
             if reached.is_complete(number) {
-                self.catalog.set_whole_commit(&snapshot.hash)?;
+                self.catalog.set_whole_commit(hash)?;
             }
         }
         Ok(())

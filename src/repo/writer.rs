@@ -194,12 +194,12 @@ impl Repository {
         // What a reader would refuse must not be published.
         SnapshotRecord::from_bytes(&bytes).map_err(|error| RepoError::Seal(error.into()))?;
         let time = jiff::Timestamp::from_millisecond(record.time_ms).unwrap_or_default();
-        let put = put_segment(self.store.as_ref(), &self.keys, residual, Some(bytes.clone()), |hash| {
+        let put = put_segment(self.store.as_ref(), &self.keys, residual, Some(bytes), |hash| {
             let name = CommitName { time, id: record.id, supersession: record.supersession, hash: *hash };
             name.to_object_name()
         })?;
         put.enter(&mut self.catalog)?;
-        self.catalog.add_snapshot(&put.name, &put.hash, &bytes, &record)?;
+        self.catalog.add_snapshot(&put.name, &put.hash, &record)?;
         Ok(Committed {
             id: record.id,
             supersession: record.supersession,

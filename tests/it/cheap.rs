@@ -318,7 +318,7 @@ fn an_index_that_is_lost_damaged_old_or_anothers_changes_no_result() {
     let old = files.map(|file| fs::read(site.index(file)).unwrap());
     let (stranger, _) = settled();
     let others = files.map(|file| fs::read(stranger.site.index(file)).unwrap());
-    let junk = noise(1, 100_000);
+    let junk = noise(1, 200_000);
     let damages: [(&str, Damage<'_>); 7] = [
         ("nothing", &|_, _| Vec::new()),
         ("garbage", &|_, _| junk.clone()),

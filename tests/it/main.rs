@@ -10,6 +10,7 @@ mod damage;
 mod databricks;
 mod databricks_examples;
 mod everyone;
+mod few_records;
 mod fixtures;
 mod full;
 mod fuzz_corpus;

@@ -12,7 +12,6 @@ pub use arguments::CopyArguments;
 
 use super::snapshots;
 use crate::cli::busy::BusyLock;
-use crate::cli::choose::refuse_unknown_users;
 use crate::cli::context::Context;
 use crate::cli::effort;
 use crate::cli::error::CliError;
@@ -22,6 +21,7 @@ use crate::cli::progress::Progress;
 use crate::cli::synced::Synced;
 use crate::engine::Meter;
 use crate::engine::copy::{CopyOptions, copy};
+use crate::engine::select::refuse_unknown_users;
 
 /// Copies snapshots.
 pub fn run(context: &Context, arguments: &CopyArguments) -> Result<Exit, CliError> {
@@ -41,13 +41,13 @@ pub fn run(context: &Context, arguments: &CopyArguments) -> Result<Exit, CliErro
 
 fn options(context: &Context, arguments: &CopyArguments, from: &Synced) -> Result<CopyOptions, CliError> {
     let filter = arguments.which.filter.filter();
-    refuse_unknown_users(&filter, &from.snapshots)?;
-    let wanted = snapshots::select(&from.snapshots, &arguments.which, &filter, Timestamp::now())?;
+    refuse_unknown_users(&filter, &from.summaries)?;
+    let wanted = snapshots::select(&from.summaries, &arguments.which, &filter, Timestamp::now())?;
     // What is written here is written like a backup.
     let config = &context.config.backup;
     let jobs = arguments.jobs.or(config.read_concurrency);
     Ok(CopyOptions {
-        snapshots: wanted.iter().map(|snapshot| snapshot.record.id).collect(),
+        snapshots: wanted.iter().map(|summary| summary.id).collect(),
         users: filter.users,
         level: effort::level(arguments.compression.or(config.compression_level)),
         threads: effort::threads(jobs),

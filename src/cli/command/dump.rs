@@ -16,7 +16,7 @@ use crate::cli::synced::Synced;
 use crate::cli::{state, text};
 use crate::engine::dump::{dump_archive, dump_file};
 use crate::engine::lookup::{Located, lookup};
-use crate::engine::select::{SelectedPlace, resolve_place};
+use crate::engine::select::SelectedPlace;
 use crate::repo::Reader;
 use target::Target;
 
@@ -51,8 +51,8 @@ enum Archive {
 pub fn run(context: &Context, arguments: &DumpArguments) -> Result<Exit, CliError> {
     let spec = arguments.filter.spec(&arguments.spec)?;
     let synced = Synced::open(context)?;
-    let found = resolve_place(&synced.snapshots, &spec, &arguments.filter.filter(), Timestamp::now())?;
-    let SelectedPlace::InHome { state, path } = found else {
+    let chosen = synced.choose(&spec, &arguments.filter.filter(), Timestamp::now())?;
+    let SelectedPlace::InHome { state, path } = chosen.place()? else {
         return Err(CliError::Usage("name a file or directory: `homekeep dump latest:USER/path`".into()));
     };
     let mut reader = synced.repository.reader()?;

@@ -8,14 +8,16 @@ pub use arguments::FindArguments;
 
 use jiff::{Timestamp, ZonedDateTime};
 
-use crate::cli::choose::refuse_unknown_users;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::synced::Synced;
-use crate::engine::find::{Query, find};
-use crate::engine::select::{Filter, HomeState, SnapshotSpec, resolve, states};
-use crate::repo::Snapshot;
+use crate::codec::Hash;
+use crate::engine::find::{Found, Query, Search};
+use crate::engine::select::{
+    Filter, HomeState, PathSpec, Place, SnapshotSpec, newest_first, refuse_unknown_users, states_in,
+};
+use crate::repo::RepoError;
 use matches::Matches;
 
 /// Searches.
@@ -31,26 +33,36 @@ pub fn run(context: &Context, arguments: &FindArguments) -> Result<Exit, CliErro
     let query = Query::new(arguments.options(&now)?)?;
     let snapshot = arguments.snapshot.as_ref().map(|text| SnapshotSpec::parse(text, &now)).transpose()?;
     let synced = Synced::open(context)?;
-    refuse_unknown_users(&filter, &synced.snapshots)?;
-    let states = searched(&synced.snapshots, snapshot.as_ref(), &filter, now.timestamp())?;
-    let mut matches = Matches::default();
-    let report = find(&mut synced.repository.reader()?, &states, &query, &mut |found| {
-        matches.add(found);
-        Ok::<_, CliError>(())
-    })?;
-    matches.tell(context, &report)?;
+    refuse_unknown_users(&filter, &synced.summaries)?;
+    let (mut matches, mut search) = (Matches::default(), Search::new(&query));
+    let mut reader = synced.repository.reader()?;
+    let mut look_into = |states: &[HomeState<'_>]| -> Result<(), CliError> {
+        let mut add = |found: &Found<'_>| {
+            matches.add(found);
+            Ok(())
+        };
+        states.iter().try_for_each(|state| search.look_into(&mut reader, state, &mut add))
+    };
+    match snapshot {
+        Some(snapshot) => {
+            let spec = PathSpec { snapshot, place: Place::Everything };
+            look_into(&synced.choose(&spec, &filter, now.timestamp())?.homes()?.homes)?;
+        }
+        // Read one after the other, newest first: all of them would not fit into memory.
+        None => {
+            for commit in in_order(&synced, &filter, now.timestamp()) {
+                let snapshot = synced.repository.snapshot_of(&commit, &|user| filter.accepts_user(user))?;
+                let snapshot = snapshot.ok_or(RepoError::IndexChanged)?;
+                look_into(&states_in(&snapshot, &filter))?;
+            }
+        }
+    }
+    matches.tell(context, &search.report())?;
     Ok(synced.exit())
 }
 
-/// The states that are searched, newest first.
-fn searched<'s>(
-    snapshots: &'s [Snapshot],
-    snapshot: Option<&SnapshotSpec>,
-    filter: &Filter,
-    now: Timestamp,
-) -> Result<Vec<HomeState<'s>>, CliError> {
-    Ok(match snapshot {
-        Some(spec) => resolve(snapshots, spec, filter, now)?.homes,
-        None => states(snapshots, filter, now),
-    })
+/// The commits of all snapshots that pass the filter, newest first.
+fn in_order(synced: &Synced, filter: &Filter, now: Timestamp) -> Vec<Hash> {
+    let order = newest_first(&synced.summaries, now).into_iter().map(|(_, summary)| summary);
+    order.filter(|summary| filter.accepts(*summary)).map(|summary| summary.hash).collect()
 }

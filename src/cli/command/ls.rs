@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::choose::{FilterArguments, refuse_unknown_users};
+use crate::cli::choose::FilterArguments;
 use crate::cli::context::Context;
 use crate::cli::entry::{self, Sizes};
 use crate::cli::error::CliError;
@@ -19,7 +19,7 @@ use crate::cli::{state, text};
 use crate::engine::HomePath;
 use crate::engine::lookup::{Located, lookup};
 use crate::engine::ls::{Depth, ls};
-use crate::engine::select::{HomeState, Selected, SelectedPlace, resolve_place};
+use crate::engine::select::{HomeState, Selected, SelectedPlace, refuse_unknown_users};
 use crate::format::Entry;
 use crate::repo::Reader;
 
@@ -48,8 +48,8 @@ pub fn run(context: &Context, arguments: &LsArguments) -> Result<Exit, CliError>
     let spec = arguments.filter.spec(arguments.spec.as_deref().unwrap_or(OsStr::new("latest")))?;
     let synced = Synced::open(context)?;
     let filter = arguments.filter.filter();
-    refuse_unknown_users(&filter, &synced.snapshots)?;
-    match resolve_place(&synced.snapshots, &spec, &filter, Timestamp::now())? {
+    refuse_unknown_users(&filter, &synced.summaries)?;
+    match synced.choose(&spec, &filter, Timestamp::now())?.place()? {
         SelectedPlace::InHome { state, path } => in_home(context, &synced, arguments, &state, &path)?,
         SelectedPlace::Homes(selected) => homes(context, &synced, arguments, &selected)?,
     }

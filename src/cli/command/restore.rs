@@ -38,7 +38,9 @@ fn run_some(context: &Context, arguments: &RestoreArguments) -> Result<Exit, Cli
     let options = options::options(context, arguments)?;
     refuse_repository(context, arguments)?;
     let synced = Synced::open(context)?;
-    let sources = Sources::find(&synced, arguments, &arguments.filter.filter())?;
+    let filter = arguments.filter.filter();
+    let chosen = Sources::choose(&synced, arguments, &filter)?;
+    let sources = Sources::of(&synced, &chosen, &filter)?;
     let vault = vault::open_to_restore(context, &synced.repository);
     let options = RestoreOptions { target: sources.target(arguments), vault, ..options };
     sources.tell(&context.output, &options);

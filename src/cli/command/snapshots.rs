@@ -17,8 +17,9 @@ use crate::cli::lines::Lines;
 use crate::cli::synced::Indexed;
 use crate::cli::table;
 use crate::engine::select::{Filter, SelectError, SnapshotHead, newest_first};
+use crate::format::SnapshotRecord;
 use crate::index::Summary;
-use crate::repo::{Repository, Snapshot};
+use crate::repo::Repository;
 
 /// List snapshots
 #[derive(Debug, Default, Args)]
@@ -76,7 +77,7 @@ fn row(
 ) -> Result<Vec<String>, CliError> {
     let line = match filter.users.is_empty() {
         true => Line::of_all(summary),
-        false => Line::of_some(summary, &whole(repository, summary)?.record, filter),
+        false => Line::of_some(summary, &record(repository, summary, filter)?, filter),
     };
     Ok(line.cells(arguments.compact))
 }
@@ -90,17 +91,18 @@ fn object(
     if arguments.compact && filter.users.is_empty() {
         return Ok(SnapshotObject::brief(summary));
     }
-    let record = whole(repository, summary)?.record;
-    let homes = record.homes.iter().filter(|home| filter.accepts_user(&home.user)).collect();
+    let record = record(repository, summary, filter)?;
+    let homes = record.homes.iter().collect();
     let mut object = SnapshotObject::of_homes(&record, homes);
     object.homes.take_if(|_| arguments.compact);
     Ok(object)
 }
 
-/// The snapshot with its record. That it is gone from the index since can only be another program's doing.
-fn whole(repository: &Repository, summary: &Summary) -> Result<Snapshot, CliError> {
+/// The snapshot's record, with the homes that pass the filter. That it is gone from the index since can only be another program's doing.
+fn record(repository: &Repository, summary: &Summary, filter: &Filter) -> Result<SnapshotRecord, CliError> {
     let gone = || SelectError::NoSuchId(summary.id.to_hex());
-    Ok(repository.snapshot(&summary.hash)?.ok_or_else(gone)?)
+    let found = repository.snapshot_of(&summary.hash, &|user| filter.accepts_user(user))?;
+    Ok(found.ok_or_else(gone)?.record)
 }
 
 /// The snapshots that are wanted, oldest first.

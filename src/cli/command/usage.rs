@@ -30,7 +30,7 @@ use crate::cli::synced::Indexed;
 use crate::cli::text::{self, count};
 use crate::engine::Meter;
 use crate::engine::lookup::lookup;
-use crate::engine::select::{SelectedPlace, SnapshotSpec, resolve_place};
+use crate::engine::select::{Choice, SelectedPlace, SnapshotSpec};
 use crate::engine::usage::{
     DamageCount, Distinction, UsageError, UsageOptions, UserUsage, by_kind, by_path, by_snapshot, freed_by,
     growth, usage,
@@ -47,7 +47,7 @@ pub fn run(context: &Context, arguments: &UsageArguments) -> Result<Exit, CliErr
         Question::Users => asked.users()?,
         Question::Snapshots => asked.snapshots()?,
         Question::Together(snapshots) => asked.together(&snapshots)?,
-        Question::Path(spec) => asked.path(&spec)?,
+        Question::Path(spec) => asked.path(&summaries, &spec)?,
         Question::Kind(distinction, key) => asked.kinds(distinction, key)?,
         Question::Times => asked.times()?,
     };
@@ -194,12 +194,11 @@ impl Asked<'_> {
         Ok(damage)
     }
 
-    fn path(&self, spec: &OsStr) -> Result<DamageCount, CliError> {
+    fn path(&self, summaries: &[Summary], spec: &OsStr) -> Result<DamageCount, CliError> {
         let spec = self.arguments.filter.spec(spec)?;
-        let snapshots = self.repository.snapshots()?;
         let filter = self.arguments.filter.filter();
-        let SelectedPlace::InHome { state, path } = resolve_place(&snapshots, &spec, &filter, self.now)?
-        else {
+        let chosen = Choice::new(summaries, &spec, &filter, self.now)?.read(self.repository)?;
+        let SelectedPlace::InHome { state, path } = chosen.place()? else {
             return Err(CliError::Usage(
                 "--by path takes one user, as in `homekeep usage USER --by path`".into(),
             ));

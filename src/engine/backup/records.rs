@@ -13,7 +13,7 @@ use super::{ATTEMPT_SHIFT, Again, BackupOptions, HomeSelection, SHRINK_FILES};
 use crate::codec::{Hash, SnapshotId};
 use crate::engine::{Meter, Problem};
 use crate::files::owner_cache::OwnerCache;
-use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, ShortHash, SnapshotRecord};
+use crate::format::{Attention, Attributes, Entry, EntryKind, HomeRecord, SnapshotRecord};
 use crate::keys::random_bytes;
 
 /// One record for each home that was walked, could not be opened, or is missing.
@@ -114,8 +114,7 @@ pub fn snapshot_record(
 ) -> SnapshotRecord {
     let parents: HashSet<Hash> =
         walked.iter().flat_map(|home| [home.seen_base, home.previous_base]).flatten().collect();
-    let deps: HashSet<ShortHash> =
-        history.committed_as(&parents).flat_map(|snapshot| history.deps_of(snapshot)).collect();
+    let deps = history.deps_of(&parents);
     let mut parents: Vec<_> = parents.into_iter().collect();
     parents.sort();
     SnapshotRecord {

@@ -1,14 +1,15 @@
 //! Whose damage it is: goes from each home down to what is missing or damaged, through directories that lead there
 //! and no others. Each distinct directory is looked into once at each path of a home, however many snapshots have it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::CheckError;
 use super::intact::{Search, State};
 use super::report::{CheckReport, Intact, Loss};
 use crate::codec::{ChunkId, SnapshotId};
 use crate::engine::{HomePath, Kind};
-use crate::format::{Content, Entry, EntryKind, Extent};
+use crate::format::{Content, Entry, EntryKind, Extent, HomeRecord, SnapshotRecord};
+use crate::index::Summary;
 use crate::repo::{Reached, Reader, RepoError, Repository, Snapshot};
 
 /// No more losses are listed; further ones are counted.
@@ -17,17 +18,20 @@ const MAX_LOSSES: usize = 10_000;
 /// Finds everything that is lost in these snapshots.
 pub fn find(
     repository: &Repository,
-    snapshots: &[Snapshot],
+    snapshots: &[Summary],
     reached: &Reached,
     report: &mut CheckReport,
 ) -> Result<(), CheckError> {
-    let incomplete = (0..snapshots.len()).rev().filter(|root| !reached.is_complete(*root));
-    report.incomplete = incomplete.map(|root| snapshots[root].record.id).collect();
+    let numbered = snapshots.iter().enumerate().rev();
+    let incomplete = numbered.filter(|(root, _)| !reached.is_complete(*root)).map(|(_, snapshot)| snapshot);
+    let incomplete: Vec<&Summary> = incomplete.collect();
+    report.incomplete = incomplete.iter().map(|snapshot| snapshot.id).collect();
     if report.incomplete.is_empty() {
         return Ok(());
     }
     let mut search = Search::new(repository.reader()?, reached);
-    for ((source, user), states) in homes(snapshots) {
+    let snapshots = damaged_homes(repository, snapshots, &incomplete, reached)?;
+    for ((source, user), states) in homes(&snapshots) {
         let mut home = HomeLosses::new(repository.reader()?, reached, MAX_LOSSES - report.losses.len());
         for state in &states {
             home.look_into(state)?;
@@ -39,6 +43,35 @@ pub fn find(
         }
     }
     Ok(())
+}
+
+/// All snapshots, in the same order, and of each only the homes of which some state lacks something. Read one after the other,
+/// since all of them would not fit into memory.
+fn damaged_homes(
+    repository: &Repository,
+    snapshots: &[Summary],
+    incomplete: &[&Summary],
+    reached: &Reached,
+) -> Result<Vec<Snapshot>, CheckError> {
+    let mut damaged: HashSet<(String, Vec<u8>)> = HashSet::new();
+    for snapshot in incomplete {
+        for Snapshot { record, .. } in repository.read_snapshots(&[snapshot.hash])? {
+            let lacks = |home: &&HomeRecord| home.root.as_ref().is_some_and(|root| reached.lacks(root));
+            damaged
+                .extend(record.homes.iter().filter(lacks).map(|h| (record.source.clone(), h.user.clone())));
+        }
+    }
+    let mut found = Vec::with_capacity(snapshots.len());
+    for snapshot in snapshots {
+        for mut snapshot in repository.read_snapshots(&[snapshot.hash])? {
+            let SnapshotRecord { source, homes, deps, .. } = &mut snapshot.record;
+            homes.retain(|home| damaged.contains(&(source.clone(), home.user.clone())));
+            homes.shrink_to_fit();
+            *deps = Vec::new();
+            found.push(snapshot);
+        }
+    }
+    Ok(found)
 }
 
 /// Every state of each home, newest first.

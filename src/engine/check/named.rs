@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::CheckError;
 use super::report::CheckReport;
+use crate::codec::Hash;
 use crate::format::ShortHash;
-use crate::index::{ListedSegment, SegmentRow};
+use crate::index::{ListedSegment, SegmentRow, Summary};
 use crate::repo::{Reached, RepoError, Repository, Snapshot};
 
 /// Looks at the newest snapshot of each source, which has inherited what the older ones name: mostly it names all
@@ -14,15 +15,15 @@ use crate::repo::{Reached, RepoError, Repository, Snapshot};
 /// may have been stored again, where it cannot know.
 pub fn check(
     repository: &Repository,
-    snapshots: &[Snapshot],
+    snapshots: &[Summary],
     reached: &Reached,
     threads: usize,
     report: &mut CheckReport,
 ) -> Result<(), CheckError> {
-    let newest: BTreeMap<&str, &Snapshot> = snapshots.iter().map(|s| (&s.record.source[..], s)).collect();
+    let newest: BTreeMap<&str, Hash> = snapshots.iter().map(|s| (&s.source[..], s.hash)).collect();
     let (segments, distrusted) = (repository.catalog().segments()?, repository.distrusted()?);
     let deleted = repository.gc().deleted();
-    for snapshot in newest.into_values() {
+    for snapshot in repository.read_snapshots(&newest.into_values().collect::<Vec<_>>())? {
         let named: HashSet<ShortHash> =
             snapshot.record.deps.iter().copied().chain([snapshot.hash.short()]).collect();
         let (there, avoid): (Vec<&ListedSegment>, Vec<_>) =
@@ -33,9 +34,9 @@ pub fn check(
             continue;
         }
         let avoid: HashSet<SegmentRow> = avoid.iter().map(|segment| segment.row).collect();
-        if is_too_little(repository, reached, snapshot, &avoid)? {
+        if is_too_little(repository, reached, &snapshot, &avoid)? {
             let own = repository.reach(&[&snapshot.record], threads)?;
-            if is_too_little(repository, &own, snapshot, &avoid)? {
+            if is_too_little(repository, &own, &snapshot, &avoid)? {
                 report.add(RepoError::Unnamed(snapshot.name.clone()), true);
             }
         }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use crate::codec::SnapshotId;
 use crate::engine::{HomePath, Kind};
 use crate::format::ObjectName;
-use crate::repo::{RepoError, Snapshot};
+use crate::index::Summary;
+use crate::repo::RepoError;
 use crate::store::Stray;
 
 /// What a check found.
@@ -171,8 +172,8 @@ impl CheckReport {
         self.foreign.extend(foreign.into_iter().map(|stray| stray.path));
     }
 
-    pub(super) fn count_homes(&mut self, snapshots: &[Snapshot]) {
-        let homes = snapshots.iter().flat_map(|s| s.record.homes.iter().map(|h| (&s.record.source, &h.user)));
+    pub(super) fn count_homes(&mut self, snapshots: &[Summary]) {
+        let homes = snapshots.iter().flat_map(|s| s.homes.iter().map(|home| (&s.source[..], home.user)));
         self.homes = homes.collect::<HashSet<_>>().len() as u64;
         self.snapshots = snapshots.len() as u64;
     }

@@ -16,32 +16,28 @@ use crate::engine::{BrowseError, HomePath, Meter};
 use crate::files::metadata::SetuidPolicy;
 use crate::files::owners::{OwnerMap, OwnerMatch};
 use crate::format::{Entry, EntryKind, HomeRecord, flags};
+use crate::index::Summary;
 use crate::keys::random_bytes;
-use crate::repo::{Reader, Repository, Snapshot};
+use crate::repo::{Reader, Repository};
 
 /// Restores as many files as the options say, or all if there are fewer.
 pub fn restore_sample(
     repository: &Repository,
-    snapshots: &[Snapshot],
+    snapshots: &[Summary],
     options: &CheckOptions,
     meter: &Meter,
 ) -> Result<SampleReport, CheckError> {
     let scratch = Scratch::create(&options.scratch)?;
     let (mut reader, mut report) = (repository.reader()?, SampleReport::default());
-    let homes: Vec<_> = snapshots.iter().flat_map(|s| s.record.homes.iter().map(move |h| (s, h))).collect();
-    let chosen = choose(&homes, options.restore_sample, &random_bytes()?);
+    let total = snapshots.iter().map(|snapshot| snapshot.totals.files).sum();
+    let chosen = choose(total, options.restore_sample, &random_bytes()?);
     Meter::add(&meter.files_expected, chosen.len() as u64);
-    let mut chosen = chosen.into_iter().peekable();
-    let (mut before, mut number) = (0, 0);
-    for (snapshot, home) in homes {
-        let end = before + home.files;
-        let wanted: Vec<u64> = std::iter::from_fn(|| chosen.next_if(|file| *file < end)).collect();
-        let wanted: Vec<u64> = wanted.into_iter().map(|file| file - before).collect();
-        before = end;
-        for (path, entry) in find_files(&mut reader, home, &wanted)? {
+    let mut number = 0;
+    for (snapshot, home, wanted) in homes_of(repository, snapshots, chosen)? {
+        for (path, entry) in find_files(&mut reader, &home, &wanted)? {
             number += 1;
             let target = scratch.folder(number)?;
-            let source = source(snapshot, home, &path, entry);
+            let source = source(&snapshot, &home, &path, entry);
             let outcome = restore_file(repository, &source, &target, options, meter)?;
             std::fs::remove_dir_all(&target)
                 .map_err(|source| CheckError::Scratch { path: target, source })?;
@@ -53,7 +49,7 @@ pub fn restore_sample(
                 Some(reason) => report.failures.push(SampleFailure {
                     user: home.user.clone(),
                     path,
-                    snapshot: snapshot.record.id,
+                    snapshot: snapshot.id,
                     reason,
                 }),
             }
@@ -62,9 +58,37 @@ pub fn restore_sample(
     Ok(report)
 }
 
-/// Numbers of files, counted through all homes, in ascending order and each once.
-fn choose(homes: &[(&Snapshot, &HomeRecord)], count: u64, seed: &[u8; 32]) -> Vec<u64> {
-    let total: u64 = homes.iter().map(|(_, home)| home.files).sum();
+/// The homes that have files with these numbers, which count through all homes of all snapshots, and which files of each
+/// home they are.
+fn homes_of(
+    repository: &Repository,
+    snapshots: &[Summary],
+    chosen: Vec<u64>,
+) -> Result<Vec<(Summary, HomeRecord, Vec<u64>)>, CheckError> {
+    let (mut chosen, mut homes, mut before) = (chosen.into_iter().peekable(), Vec::new(), 0);
+    for summary in snapshots {
+        let end = before + summary.totals.files;
+        if chosen.peek().is_none_or(|file| *file >= end) {
+            before = end;
+            continue;
+        }
+        let homes_there =
+            repository.read_snapshots(&[summary.hash])?.into_iter().flat_map(|s| s.record.homes);
+        for home in homes_there {
+            let end = before + home.files;
+            let wanted: Vec<u64> = std::iter::from_fn(|| chosen.next_if(|file| *file < end)).collect();
+            let wanted: Vec<u64> = wanted.into_iter().map(|file| file - before).collect();
+            before = end;
+            if !wanted.is_empty() {
+                homes.push((summary.clone(), home, wanted));
+            }
+        }
+    }
+    Ok(homes)
+}
+
+/// Numbers of files below `total`, in ascending order and each once.
+fn choose(total: u64, count: u64, seed: &[u8; 32]) -> Vec<u64> {
     if count >= total {
         return (0..total).collect();
     }
@@ -121,7 +145,7 @@ fn has_content(entry: &Entry) -> bool {
     entry.attributes.flags & flags::FOREIGN_LINK == 0 && entry.attributes.vault.is_none()
 }
 
-fn source(snapshot: &Snapshot, home: &HomeRecord, path: &HomePath, entry: Entry) -> RestoreSource {
+fn source(snapshot: &Summary, home: &HomeRecord, path: &HomePath, entry: Entry) -> RestoreSource {
     RestoreSource {
         user: home.user.clone(),
         path: path.as_bytes().to_vec(),
@@ -129,7 +153,7 @@ fn source(snapshot: &Snapshot, home: &HomeRecord, path: &HomePath, entry: Entry)
         entry,
         home_path: Path::new(OsStr::from_bytes(&home.path)).into(),
         commit: snapshot.hash,
-        time_ms: snapshot.record.time_ms,
+        time_ms: snapshot.time_ms,
     }
 }
 

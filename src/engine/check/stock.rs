@@ -73,9 +73,9 @@ fn check_image(repository: &Repository, image: &Listed, report: &mut CheckReport
 /// Segments that no commit names, not even one of a forgotten snapshot.
 fn count_orphans(repository: &Repository, report: &mut CheckReport) -> Result<(), CheckError> {
     let mut named: HashSet<ShortHash> = HashSet::new();
-    for commit in repository.commits()? {
-        named.insert(commit.hash.short());
-        named.extend(commit.record.deps);
+    for (_, commit) in repository.catalog().commits()? {
+        named.insert(commit.short());
+        named.extend(repository.catalog().deps(&commit)?.unwrap_or_default());
     }
     for segment in repository.catalog().segments()? {
         if !named.contains(&segment.hash.short()) {

@@ -6,8 +6,8 @@ use super::CheckError;
 use super::report::{CheckReport, LostSnapshot};
 use crate::codec::{ChunkId, SnapshotId};
 use crate::format::{CommitName, ObjectName};
-use crate::index::SegmentRow;
-use crate::repo::{Reached, RepoError, Repository, Snapshot};
+use crate::index::{SegmentRow, Summary};
+use crate::repo::{Reached, RepoError, Repository};
 
 /// Objects whose end, or all of them, cannot be read: nothing in them can be found without a local index.
 #[derive(Debug, Default)]
@@ -21,11 +21,11 @@ impl Unreadable {
 
     /// Snapshots whose commits are among them. One that is forgotten is missed by nobody, nor is one of
     /// which another commit can be read.
-    fn snapshots(&self, repository: &Repository, known: &[Snapshot]) -> Vec<LostSnapshot> {
+    fn snapshots(&self, repository: &Repository, known: &[Summary]) -> Vec<LostSnapshot> {
         let readable: HashSet<SnapshotId> = known
             .iter()
             .filter(|snapshot| !self.0.contains(&snapshot.name))
-            .map(|snapshot| snapshot.record.id)
+            .map(|snapshot| snapshot.id)
             .collect();
         let commits = self.0.iter().filter_map(|name| CommitName::parse(name).ok());
         let is_missed =
@@ -46,7 +46,7 @@ impl Unreadable {
 /// Decides for each finding whether something is lost by it.
 pub fn weigh(
     repository: &Repository,
-    snapshots: &[Snapshot],
+    snapshots: &[Summary],
     reached: &Reached,
     unreadable: &Unreadable,
     report: &mut CheckReport,

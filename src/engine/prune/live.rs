@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::{MaxUnused, PruneError, PruneOptions, PruneReport};
 use crate::codec::{Hash, SnapshotId};
 use crate::format::{CommitName, ObjectName, ShortHash};
-use crate::repo::{Reached, RepoError, Repository, SegmentUsage, Snapshot};
+use crate::index::Summary;
+use crate::repo::{Reached, RepoError, Repository, SegmentUsage};
 
 /// How often everything is looked at while someone writes into the index.
 const LOOKS: usize = 20;
@@ -29,7 +30,7 @@ pub struct World {
     /// Every segment and commit.
     pub objects: Vec<Object>,
     /// The commits for which everything is kept.
-    pub roots: Vec<Snapshot>,
+    pub roots: Vec<Summary>,
     /// What the roots lead to.
     pub reached: Reached,
     /// How much of each segment is needed.
@@ -70,11 +71,11 @@ impl World {
         // listed later is only condemned, which is no harm.
         let (objects, records_ms) = (objects(repository)?, records(repository)?);
         report.damaged = synced(repository, options)?;
-        let commits = repository.commits()?;
+        let commits = repository.commit_summaries()?;
         let roots = roots(repository, &commits)?;
-        let records: Vec<_> = roots.iter().map(|root| &root.record).collect();
-        let reached = repository.reach(&records, options.threads)?;
-        let named = names(commits.iter());
+        let hashes: Vec<Hash> = roots.iter().map(|root| root.hash).collect();
+        let reached = repository.reach_commits(&hashes, options.threads)?;
+        let named = names(repository, commits.iter())?;
         let mut world = Self {
             usage: usage(repository, &reached)?,
             objects,
@@ -88,8 +89,8 @@ impl World {
         };
         let known: HashSet<Hash> = commits.iter().map(|commit| commit.hash).collect();
         world.live = world.find_live(repository, &known, options.force)?;
-        report.snapshots = world.roots.iter().map(|root| root.record.id).collect::<HashSet<_>>().len();
-        report.incomplete = world.incomplete().map(|root| root.record.id).collect();
+        report.snapshots = world.roots.iter().map(|root| root.id).collect::<HashSet<_>>().len();
+        report.incomplete = world.incomplete().map(|root| root.id).collect();
         Ok(world)
     }
 
@@ -101,13 +102,16 @@ impl World {
     ) -> Result<Self, PruneError> {
         let (objects, records_ms) = (objects(repository)?, records(repository)?);
         synced(repository, options)?;
-        let commits = repository.commits()?;
-        let roots = roots(repository, &commits)?;
-        let hashes = |roots: &[Snapshot]| roots.iter().map(|root| root.hash).collect::<HashSet<_>>();
-        if hashes(&roots) == hashes(&before.roots) {
-            return Ok(Self { objects, records_ms, named: names(commits.iter()), ..before });
+        let hashes = |roots: &[Summary]| roots.iter().map(|root| root.hash).collect::<HashSet<_>>();
+        match roots_and_names(repository) {
+            Ok((roots, named)) if hashes(&roots) == hashes(&before.roots) => {
+                Ok(Self { objects, records_ms, named, ..before })
+            }
+            Ok(_) | Err(PruneError::Repository(RepoError::IndexChanged)) => {
+                Self::look(repository, options, &mut PruneReport::default())
+            }
+            Err(error) => Err(error),
         }
-        Self::look(repository, options, &mut PruneReport::default())
     }
 
     /// A segment is needed when a root names it and it holds something that a root leads to. Roots whose trees
@@ -120,8 +124,8 @@ impl World {
         gives_up: bool,
     ) -> Result<HashSet<Hash>, PruneError> {
         let roots: HashSet<Hash> = self.roots.iter().map(|root| root.hash).collect();
-        let by_roots = names(self.roots.iter());
-        let by_incomplete = names(self.incomplete());
+        let by_roots = names(repository, self.roots.iter())?;
+        let by_incomplete = names(repository, self.incomplete())?;
         let named: Vec<ShortHash> = by_roots.iter().copied().collect();
         let chosen = self.reached.exact_deps(repository, &named, &HashSet::new())?.segments;
         let segments = repository.catalog().segments()?;
@@ -143,7 +147,7 @@ impl World {
         Ok(self.objects.iter().filter(is_live).map(|object| object.hash).collect())
     }
 
-    fn incomplete(&self) -> impl Iterator<Item = &Snapshot> {
+    fn incomplete(&self) -> impl Iterator<Item = &Summary> {
         let numbered = self.roots.iter().enumerate();
         numbered.filter(|(number, _)| !self.reached.is_complete(*number)).map(|(_, root)| root)
     }
@@ -188,10 +192,10 @@ impl World {
         if options.force {
             return Ok(());
         }
-        let listed_later = repository.commits()?;
+        let listed_later = repository.catalog().commits().map_err(RepoError::from)?;
         let objects = self.objects.iter().map(|object| object.hash.short());
         let present: HashSet<ShortHash> =
-            objects.chain(listed_later.iter().map(|commit| commit.hash.short())).collect();
+            objects.chain(listed_later.iter().map(|(_, hash)| hash.short())).collect();
         let seen = repository.gc().iter().flat_map(|(_, record)| &record.commits);
         let vanished: HashSet<ShortHash> = seen
             .filter(|commit| !present.contains(*commit) && !repository.gc().holds(commit))
@@ -235,8 +239,11 @@ fn age(then_ms: i64, now_ms: i64) -> u64 {
 }
 
 /// All that these snapshots name, their own commits included.
-fn names<'s>(snapshots: impl Iterator<Item = &'s Snapshot>) -> HashSet<ShortHash> {
-    snapshots.flat_map(|s| s.record.deps.iter().copied().chain([s.hash.short()])).collect()
+fn names<'s>(
+    repository: &Repository,
+    snapshots: impl Iterator<Item = &'s Summary>,
+) -> Result<HashSet<ShortHash>, RepoError> {
+    repository.named_by(snapshots.map(|snapshot| snapshot.hash))
 }
 
 fn objects(repository: &Repository) -> Result<Vec<Object>, PruneError> {
@@ -283,25 +290,37 @@ fn synced(repository: &mut Repository, options: &PruneOptions) -> Result<Vec<Rep
     }
 }
 
+/// The commits that count, and what any commit names.
+fn roots_and_names(repository: &mut Repository) -> Result<(Vec<Summary>, HashSet<ShortHash>), PruneError> {
+    let commits = repository.commit_summaries()?;
+    let roots = roots(repository, &commits)?;
+    Ok((roots, names(repository, commits.iter())?))
+}
+
 /// Of each snapshot that is not forgotten, the newest commit that is safe; and those above it, whose writers may
 /// still be about to find out.
-fn roots(repository: &mut Repository, commits: &[Snapshot]) -> Result<Vec<Snapshot>, PruneError> {
-    let mut by_id: BTreeMap<SnapshotId, Vec<&Snapshot>> = BTreeMap::new();
-    for commit in commits.iter().filter(|commit| !repository.is_forgotten(&commit.record.id)) {
-        by_id.entry(commit.record.id).or_default().push(commit);
+fn roots(repository: &mut Repository, commits: &[Summary]) -> Result<Vec<Summary>, PruneError> {
+    let mut by_id: BTreeMap<SnapshotId, Vec<&Summary>> = BTreeMap::new();
+    for commit in commits.iter().filter(|commit| !repository.is_forgotten(&commit.id)) {
+        by_id.entry(commit.id).or_default().push(commit);
     }
     let mut roots = Vec::new();
     for mut commits in by_id.into_values() {
-        commits.sort_by_key(|commit| std::cmp::Reverse((commit.record.supersession, commit.hash)));
+        commits.sort_by_key(|commit| std::cmp::Reverse((commit.supersession, commit.hash)));
         for (at, commit) in commits.iter().enumerate() {
             roots.push((*commit).clone());
             let is_last = at + 1 == commits.len();
-            if !is_last && repository.is_safe(commit)? {
+            if !is_last && is_safe(repository, commit)? {
                 break;
             }
         }
     }
     Ok(roots)
+}
+
+fn is_safe(repository: &mut Repository, commit: &Summary) -> Result<bool, RepoError> {
+    let snapshot = repository.snapshot(&commit.hash)?.ok_or(RepoError::IndexChanged)?;
+    repository.is_safe(&snapshot)
 }
 
 fn usage(repository: &Repository, reached: &Reached) -> Result<HashMap<Hash, SegmentUsage>, PruneError> {

@@ -8,7 +8,7 @@ use super::{PruneError, PruneOptions, PruneReport};
 use crate::codec::{Hash, SnapshotId};
 use crate::engine::Meter;
 use crate::format::ShortHash;
-use crate::index::ListedSegment;
+use crate::index::{ListedSegment, Summary};
 use crate::repo::{RepoError, Repository, Snapshot, WriteTarget, WriterOptions};
 use crate::store::StoreError;
 
@@ -32,12 +32,11 @@ pub fn repack(
     if !report.incomplete.is_empty() {
         return Ok(false);
     }
-    let poor = choose(repository, world, &forms, options);
+    let poor = choose(repository, world, &forms, options)?;
     if poor.is_empty() {
         return Ok(false);
     }
-    let shorts: HashSet<ShortHash> = poor.iter().map(|object| object.hash.short()).collect();
-    let affected = affected(&forms, &shorts);
+    let affected = affected(repository, &forms, &shorts(&poor))?;
     poor.iter().for_each(|object| report.repacked.add(object.length));
     report.republished = affected.len();
     if options.dry_run {
@@ -48,7 +47,12 @@ pub fn repack(
         // Everything is as it was, but for objects that the next prune finds and takes away.
         Err(error)
             if error.is_damage()
-                || matches!(error, RepoError::Condemned(_) | RepoError::Store(StoreError::Full { .. })) =>
+                || matches!(
+                    error,
+                    RepoError::Condemned(_)
+                        | RepoError::IndexChanged
+                        | RepoError::Store(StoreError::Full { .. })
+                ) =>
         {
             report.repack_problem = Some(error);
         }
@@ -61,7 +65,7 @@ fn move_and_publish(
     repository: &mut Repository,
     world: &World,
     poor: &[&Object],
-    affected: &[Snapshot],
+    affected: &[Hash],
     options: &PruneOptions,
     meter: &Meter,
     report: &mut PruneReport,
@@ -95,11 +99,11 @@ fn move_and_publish(
 fn choose<'w>(
     repository: &Repository,
     world: &'w World,
-    forms: &[Snapshot],
+    forms: &[Hash],
     options: &PruneOptions,
-) -> Vec<&'w Object> {
+) -> Result<Vec<&'w Object>, RepoError> {
     if !options.max_unused.is_limited() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let total: u64 = world.used().map(|(_, usage)| usage.bytes).sum();
     let allowed = options.max_unused.of(total);
@@ -124,7 +128,7 @@ fn choose<'w>(
     if small.len() > MANY_SMALL.max(world.roots.len()) {
         poor.extend(small.iter().map(|(object, _)| *object));
     }
-    if !is_worth_it(world, forms, &poor) {
+    if !is_worth_it(repository, world, forms, &poor)? {
         poor.clear();
     }
     if !poor.is_empty() {
@@ -133,58 +137,81 @@ fn choose<'w>(
     }
     poor.sort_by(|a, b| a.name.cmp(&b.name));
     poor.dedup_by(|a, b| a.name == b.name);
-    poor
+    Ok(poor)
+}
+
+fn shorts(objects: &[&Object]) -> HashSet<ShortHash> {
+    objects.iter().map(|object| object.hash.short()).collect()
 }
 
 /// Every snapshot that names one of the segments is published again, which costs an object each.
-fn is_worth_it(world: &World, forms: &[Snapshot], poor: &[&Object]) -> bool {
-    let shorts: HashSet<ShortHash> = poor.iter().map(|object| object.hash.short()).collect();
+fn is_worth_it(
+    repository: &Repository,
+    world: &World,
+    forms: &[Hash],
+    poor: &[&Object],
+) -> Result<bool, RepoError> {
     let freed: u64 = poor
         .iter()
         .filter_map(|object| world.usage.get(&object.hash))
         .map(|usage| usage.bytes - usage.live_bytes)
         .sum();
-    let cost: u64 =
-        affected(forms, &shorts).iter().map(|root| COMMIT_LEN + root.record.to_bytes().len() as u64).sum();
-    freed > cost || poor.len() > MANY_SMALL.max(world.roots.len())
+    let mut cost: u64 = 0;
+    for form in affected(repository, forms, &shorts(poor))? {
+        cost += COMMIT_LEN + repository.catalog().record_len(&form)?;
+    }
+    Ok(freed > cost || poor.len() > MANY_SMALL.max(world.roots.len()))
 }
 
 /// Of each snapshot the commit that is published again: the highest that has all it needs in what it names. One above it may
 /// be a repack's that failed its look and whose segments are gone; to pass its names on would lose sight of what only
 /// the older one names.
-fn forms(repository: &Repository, world: &World) -> Result<Vec<Snapshot>, RepoError> {
-    let mut by_id: BTreeMap<SnapshotId, Vec<&Snapshot>> = BTreeMap::new();
+fn forms(repository: &Repository, world: &World) -> Result<Vec<Hash>, RepoError> {
+    let mut by_id: BTreeMap<SnapshotId, Vec<&Summary>> = BTreeMap::new();
     for root in &world.roots {
-        by_id.entry(root.record.id).or_default().push(root);
+        by_id.entry(root.id).or_default().push(root);
     }
     let mut forms = Vec::with_capacity(by_id.len());
     for mut roots in by_id.into_values() {
-        roots.sort_by_key(|root| std::cmp::Reverse((root.record.supersession, root.hash)));
+        roots.sort_by_key(|root| std::cmp::Reverse((root.supersession, root.hash)));
         let mut form = roots.first().filter(|_| roots.len() == 1).copied();
         for root in roots {
-            if form.is_none() && repository.has_all_it_names(root)? {
+            if form.is_none() && has_all_it_names(repository, root)? {
                 form = Some(root);
             }
         }
-        forms.extend(form.cloned());
+        forms.extend(form);
     }
-    forms.sort_by_key(|snapshot| (snapshot.record.time_ms, snapshot.record.id));
-    Ok(forms)
+    forms.sort_by_key(|snapshot| (snapshot.time_ms, snapshot.id));
+    Ok(forms.iter().map(|form| form.hash).collect())
+}
+
+fn has_all_it_names(repository: &Repository, commit: &Summary) -> Result<bool, RepoError> {
+    let snapshot = repository.snapshot(&commit.hash)?.ok_or(RepoError::IndexChanged)?;
+    repository.has_all_it_names(&snapshot)
 }
 
 /// The snapshots that name one of these segments, or are one.
-fn affected(forms: &[Snapshot], poor: &HashSet<ShortHash>) -> Vec<Snapshot> {
-    let names_one = |form: &&Snapshot| {
-        poor.contains(&form.hash.short()) || form.record.deps.iter().any(|dep| poor.contains(dep))
-    };
-    forms.iter().filter(names_one).cloned().collect()
+fn affected(
+    repository: &Repository,
+    forms: &[Hash],
+    poor: &HashSet<ShortHash>,
+) -> Result<Vec<Hash>, RepoError> {
+    let mut affected = Vec::new();
+    for form in forms {
+        let deps = repository.catalog().deps(form)?.ok_or(RepoError::IndexChanged)?;
+        if poor.contains(&form.short()) || deps.iter().any(|dep| poor.contains(dep)) {
+            affected.push(*form);
+        }
+    }
+    Ok(affected)
 }
 
 fn highest_supersessions(repository: &Repository) -> Result<HashMap<SnapshotId, u32>, RepoError> {
     let mut highest = HashMap::new();
-    for commit in repository.commits()? {
-        let known = highest.entry(commit.record.id).or_insert(commit.record.supersession);
-        *known = (*known).max(commit.record.supersession);
+    for commit in repository.commit_summaries()? {
+        let known = highest.entry(commit.id).or_insert(commit.supersession);
+        *known = (*known).max(commit.supersession);
     }
     Ok(highest)
 }

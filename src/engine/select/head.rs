@@ -31,6 +31,9 @@ pub trait SnapshotHead {
 
     /// Whether it says anything of one of these users.
     fn mentions(&self, users: &[Vec<u8>]) -> bool;
+
+    /// Everyone of whose home it says anything.
+    fn users(&self) -> impl Iterator<Item = &[u8]>;
 }
 
 impl SnapshotHead for Snapshot {
@@ -64,6 +67,10 @@ impl SnapshotHead for Snapshot {
 
     fn mentions(&self, users: &[Vec<u8>]) -> bool {
         self.record.homes.iter().any(|home| users.contains(&home.user))
+    }
+
+    fn users(&self) -> impl Iterator<Item = &[u8]> {
+        self.record.homes.iter().map(|home| &home.user[..])
     }
 }
 
@@ -99,5 +106,9 @@ impl SnapshotHead for Summary {
     fn mentions(&self, users: &[Vec<u8>]) -> bool {
         let numbers: Vec<_> = users.iter().filter_map(|user| self.homes.users().number(user)).collect();
         !numbers.is_empty() && self.homes.iter().any(|mention| numbers.contains(&mention.user))
+    }
+
+    fn users(&self) -> impl Iterator<Item = &[u8]> {
+        self.homes.iter().map(|mention| self.homes.name(&mention))
     }
 }

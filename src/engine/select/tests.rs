@@ -61,16 +61,27 @@ fn now() -> jiff::ZonedDateTime {
 }
 
 fn select<'s>(snapshots: &'s [Snapshot], text: &str, filter: &Filter) -> Result<Selected<'s>, SelectError> {
-    resolve(snapshots, &SnapshotSpec::parse(text, &now())?, filter, now().timestamp())
+    let snapshot = SnapshotSpec::parse(text, &now())?;
+    let spec = PathSpec { snapshot, place: Place::Everything };
+    match place_in(snapshots, &spec, filter)? {
+        SelectedPlace::Homes(selected) => Ok(selected),
+        SelectedPlace::InHome { .. } => panic!("no place was named"),
+    }
+}
+
+/// Chooses from summaries, and reads of the snapshots only what the choice names.
+fn place_in<'s>(
+    snapshots: &'s [Snapshot],
+    spec: &PathSpec,
+    filter: &Filter,
+) -> Result<SelectedPlace<'s>, SelectError> {
+    let choice = Choice::new(&summaries(snapshots), spec, filter, now().timestamp())?;
+    let read = |commit: &Hash| snapshots.iter().find(|snapshot| snapshot.hash == *commit).unwrap();
+    choice.place(&choice.commits().iter().map(read).collect::<Vec<_>>())
 }
 
 fn place<'s>(snapshots: &'s [Snapshot], text: &str) -> Result<SelectedPlace<'s>, SelectError> {
-    resolve_place(
-        snapshots,
-        &PathSpec::parse(text.as_bytes(), &now())?,
-        &Filter::default(),
-        now().timestamp(),
-    )
+    place_in(snapshots, &PathSpec::parse(text.as_bytes(), &now())?, &Filter::default())
 }
 
 /// `user@first byte of the snapshot`, for each home that was chosen.
@@ -188,6 +199,74 @@ fn an_empty_new_home_is_not_news_and_a_removed_one_is() {
     assert_eq!(selected.homes[2].note, Some(StateNote::Shrunk));
     assert_eq!(chosen(Ok(selected)), ["ann@2", "bob@1", "dov@1"]);
     assert_eq!(chosen(select(&snapshots, "latest~2", &any())), ["ann@1", "bob@1", "cem@1", "dov@1"]);
+}
+
+/// The first bytes of the snapshots that are read.
+fn read(snapshots: &[Snapshot], text: &str, filter: &Filter) -> Vec<u8> {
+    let spec = PathSpec::parse(text.as_bytes(), &now()).unwrap();
+    let choice = Choice::new(&summaries(snapshots), &spec, filter, now().timestamp()).unwrap();
+    choice.commits().iter().map(|commit| commit.0[0]).collect()
+}
+
+#[test]
+fn only_snapshots_that_decide_over_a_home_are_read() {
+    let snapshots = [
+        snapshot(1, 11, &[("ann", NORMAL), ("bob", NORMAL), ("cem", NORMAL), ("dov", Attention::Shrunk)]),
+        snapshot(2, 12, &[("ann", NORMAL), ("bob", NORMAL), ("dov", Attention::Shrunk)]),
+        snapshot(3, 13, &[("ann", NORMAL), ("bob", Attention::Missing), ("dov", Attention::Missing)]),
+        snapshot(4, 14, &[("ann", NORMAL), ("bob", Attention::Shrunk), ("cem", Attention::Removed)]),
+        snapshot(5, 15, &[("ann", NORMAL), ("bob", Attention::Missing)]),
+    ];
+    let of = |users: &[&str]| Filter {
+        users: users.iter().map(|user| user.as_bytes().to_vec()).collect(),
+        ..Filter::default()
+    };
+    assert_eq!(read(&snapshots, "latest", &of(&["ann"])), [5]);
+    assert_eq!(read(&snapshots, "latest:ann/x", &any()), [5]);
+    assert_eq!(read(&snapshots, "latest~1:ann", &any()), [4]);
+    // What was said last, the shrunk state that would do at need, and the one that holds the home.
+    assert_eq!(read(&snapshots, "latest:bob", &any()), [5, 4, 2]);
+    assert_eq!(read(&snapshots, "latest:cem", &any()), [4]);
+    assert_eq!(read(&snapshots, "latest:dov", &any()), [3, 2]);
+    assert_eq!(read(&snapshots, "latest", &any()), [5, 4, 3, 2]);
+    assert_eq!(read(&snapshots, "03", &any()), [3]);
+}
+
+/// What reading everything would choose, as the documentation of a choice has it.
+fn by_the_book(newest_first: &[&Snapshot], user: &str) -> Option<u8> {
+    let mentions = newest_first.iter().filter_map(|snapshot| {
+        let home = snapshot.record.homes.iter().find(|home| home.user == user.as_bytes())?;
+        Some((snapshot.hash.0[0], home.attention))
+    });
+    let mentions: Vec<_> = mentions.collect();
+    let end = mentions.iter().position(|(_, said)| matches!(said, Attention::Normal | Attention::Removed));
+    let shrunk = mentions.iter().find(|(_, said)| *said == Attention::Shrunk);
+    match end.map(|end| mentions[end]) {
+        Some((id, Attention::Normal)) => Some(id),
+        Some(_) => None,
+        None => shrunk.map(|(id, _)| *id),
+    }
+}
+
+#[test]
+fn what_is_chosen_is_the_same_whatever_is_not_read() {
+    let said = [NORMAL, Attention::Shrunk, Attention::Missing, Attention::Removed];
+    for seed in 0..2000_u64 {
+        let word =
+            |n: u64| u64::from_le_bytes(Hash::of(&[seed.to_le_bytes(), n.to_le_bytes()].concat()).short());
+        let homes = |id: u64| {
+            let users = ["ann", "bob", "cem"].into_iter().enumerate();
+            let said =
+                users.filter_map(|(n, user)| Some((user, *said.get(word(10 * id + n as u64) as usize % 6)?)));
+            said.collect::<Vec<_>>()
+        };
+        let snapshots: Vec<_> = (1..7).map(|id| snapshot(id as u8, 10 + id as u8, &homes(id))).collect();
+        let newest_first: Vec<_> = snapshots.iter().rev().collect();
+        let expected =
+            ["ann", "bob", "cem"].map(|user| Some(format!("{user}@{}", by_the_book(&newest_first, user)?)));
+        let found = chosen(select(&snapshots, "latest", &any()));
+        assert_eq!(found, expected.into_iter().flatten().collect::<Vec<_>>(), "seed {seed}");
+    }
 }
 
 #[test]

@@ -45,9 +45,7 @@ impl Scene {
 pub fn named(repository: &Repository, summaries: &[Summary]) -> Result<HashSet<ShortHash>, UsageError> {
     let mut named = HashSet::new();
     for summary in summaries {
-        if let Some(snapshot) = repository.snapshot(&summary.hash)? {
-            named.extend(snapshot.record.deps);
-        }
+        named.extend(repository.catalog().deps(&summary.hash)?.unwrap_or_default());
         named.insert(summary.hash.short());
     }
     Ok(named)

@@ -14,6 +14,7 @@ pub(super) const TABLES: &str = "
     CREATE TABLE gc (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE vanished (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE whole_commits (hash BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE complete_commits (hash BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE exact_deps (hash BLOB PRIMARY KEY, deps BLOB NOT NULL) WITHOUT ROWID;";
 
 impl Catalog {
@@ -39,6 +40,12 @@ impl Catalog {
     /// Commits that were found to have everything they need although they name more than there is.
     pub fn whole_commits(&self) -> Result<HashSet<Hash>, IndexError> {
         Ok(self.rows("SELECT hash FROM whole_commits", |r| Ok(Hash(r.get(0)?)))?.into_iter().collect())
+    }
+
+    /// Commits of which every segment that they name was there when that was looked at, and has been since: they are
+    /// forgotten when a segment goes.
+    pub fn complete_commits(&self) -> Result<HashSet<Hash>, IndexError> {
+        Ok(self.rows("SELECT hash FROM complete_commits", |r| Ok(Hash(r.get(0)?)))?.into_iter().collect())
     }
 
     /// The segments that a commit needs, if a walk of its trees has found them out.
@@ -81,6 +88,32 @@ impl CatalogWriter {
     /// Keeps that a commit has everything it needs.
     pub fn set_whole_commit(&mut self, commit: &Hash) -> Result<(), IndexError> {
         self.execute("INSERT OR IGNORE INTO whole_commits VALUES (?1)", params![&commit.0[..]])
+    }
+
+    /// Looks which of these commits name only segments that are there, and keeps the answer. In one transaction, so
+    /// that no segment goes meanwhile.
+    pub fn find_complete_commits(&mut self, commits: &[Hash]) -> Result<HashSet<Hash>, IndexError> {
+        if commits.is_empty() {
+            return Ok(HashSet::new());
+        }
+        self.transact(|transaction| {
+            let mut segments = transaction.prepare_cached("SELECT substr(hash, 1, 8) FROM segments")?;
+            let present: HashSet<ShortHash> =
+                segments.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
+            let mut deps = transaction.prepare_cached("SELECT deps FROM snapshots WHERE hash = ?1")?;
+            let mut keep =
+                transaction.prepare_cached("INSERT OR IGNORE INTO complete_commits VALUES (?1)")?;
+            let mut complete = HashSet::new();
+            for commit in commits {
+                let named: Option<Vec<u8>> = deps.query_row([&commit.0[..]], |r| r.get(0)).optional()?;
+                let Some((named, [])) = named.as_ref().map(|bytes| bytes.as_chunks()) else { continue };
+                if named.iter().all(|dep| present.contains(dep)) {
+                    keep.execute([&commit.0[..]])?;
+                    complete.insert(*commit);
+                }
+            }
+            Ok(complete)
+        })
     }
 
     /// Keeps what a walk of a commit's trees has found that it needs.

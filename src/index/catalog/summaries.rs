@@ -274,7 +274,7 @@ mod tests {
 
     fn add(catalog: &mut CatalogWriter, record: &SnapshotRecord) -> (ObjectName, Hash) {
         let (name, hash) = (ObjectName::descriptor(), Hash(std::array::from_fn(|_| record.id.0[0])));
-        catalog.add_snapshot(&name, &hash, &[], record).unwrap();
+        catalog.add_snapshot(&name, &hash, record).unwrap();
         (name, hash)
     }
 

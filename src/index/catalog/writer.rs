@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Catalog, SCHEMA, SegmentRow, summaries};
+use super::{Catalog, SCHEMA, SegmentRow, records, summaries};
 use crate::codec::Hash;
 use crate::format::{Header, ObjectName, SegmentKind, SnapshotRecord, Toc};
 use crate::index::IndexError;
@@ -52,18 +52,15 @@ impl CatalogWriter {
         })
     }
 
-    /// Adds a snapshot whose commit segment was added: its record, as bytes and as what they say, and its
-    /// summary.
+    /// Adds a snapshot whose commit segment was added: its record, and its summary.
     pub fn add_snapshot(
         &mut self,
         name: &ObjectName,
         hash: &Hash,
-        bytes: &[u8],
         record: &SnapshotRecord,
     ) -> Result<(), IndexError> {
         self.transact(|transaction| {
-            let sql = "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3)";
-            transaction.prepare_cached(sql)?.execute(params![&hash.0[..], name.as_str(), bytes])?;
+            records::insert(transaction, name, hash, record)?;
             summaries::insert(transaction, name, hash, record)
         })
     }
@@ -81,9 +78,9 @@ impl CatalogWriter {
     /// Forgets a commit that is gone from the store.
     pub fn remove_snapshot(&mut self, hash: &Hash) -> Result<(), IndexError> {
         self.transact(|transaction| {
-            transaction.execute("DELETE FROM whole_commits WHERE hash = ?1", [&hash.0[..]])?;
-            transaction.execute("DELETE FROM exact_deps WHERE hash = ?1", [&hash.0[..]])?;
-            transaction.execute("DELETE FROM snapshots WHERE hash = ?1", [&hash.0[..]])?;
+            for table in ["whole_commits", "complete_commits", "exact_deps", "snapshots"] {
+                transaction.execute(&format!("DELETE FROM {table} WHERE hash = ?1"), [&hash.0[..]])?;
+            }
             summaries::remove(transaction, hash)
         })
     }
@@ -105,7 +102,7 @@ impl CatalogWriter {
                 let sql = format!("DELETE FROM {table} WHERE segment IN (SELECT segment FROM gone)");
                 transaction.execute(&sql, [])?;
             }
-            Ok(())
+            transaction.execute("DELETE FROM complete_commits", []).map(drop)
         })
     }
 

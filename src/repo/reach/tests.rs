@@ -68,7 +68,9 @@ fn reach(bench: &Bench, roots: &[SnapshotRecord], threads: usize) -> Reached {
 /// Everything that a snapshot needs, found by reading all of it.
 fn needed(reader: &mut Reader, record: &SnapshotRecord) -> HashSet<ChunkId> {
     let mut needed = HashSet::new();
-    let mut rest = home_trees(record);
+    let mut roots = Roots::default();
+    roots.add(record);
+    let mut rest = roots.trees().to_vec();
     while let Some(tree) = rest.pop() {
         needed.insert(tree);
         if let TreeObject::Index(index) = reader.tree(&tree).unwrap() {
@@ -201,8 +203,8 @@ fn exact_deps_find_everything_elsewhere_or_say_what_is_nowhere_else() {
 }
 
 fn hash_of(bench: &Bench, record: &SnapshotRecord) -> crate::codec::Hash {
-    let known = bench.repository.catalog().snapshots().unwrap();
-    let own = known.iter().find(|stored| stored.record == record.to_bytes());
+    let known = bench.repository.commits().unwrap();
+    let own = known.iter().find(|commit| commit.record == *record);
     own.expect("it is known").hash
 }
 

@@ -13,7 +13,7 @@ fn again(bench: &mut Bench, id: SnapshotId) -> Hash {
     let snapshots = bench.repository.snapshots().unwrap();
     let snapshot = snapshots.into_iter().find(|snapshot| snapshot.record.id == id).unwrap();
     let next = |snapshot: &Snapshot| snapshot.record.supersession + 1;
-    bench.repository.republish(&[snapshot], &HashSet::new(), &[], next).unwrap()[0].hash
+    bench.repository.republish(&[snapshot.hash], &HashSet::new(), &[], next).unwrap()[0].hash
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn a_newer_form_that_is_not_whole_hides_no_older_one_that_is() {
     }
     let [first, second] = &bench.repository.snapshots().unwrap()[..] else { panic!("two snapshots") };
     let deps = second.record.deps.iter().copied().chain([second.hash.short()]).collect();
-    let between = std::slice::from_ref(first);
-    let between = bench.repository.republish(between, &HashSet::new(), &[[1; 8]], |_| 1).unwrap()[0].hash;
+    let between =
+        bench.repository.republish(&[first.hash], &HashSet::new(), &[[1; 8]], |_| 1).unwrap()[0].hash;
     let record = SnapshotRecord { id: first.record.id, supersession: 2, deps, ..second.record.clone() };
     let options = WriterOptions { level: 1, threads: 1, target: WriteTarget::Store };
     let written = bench.repository.writer(&options).unwrap().finish().unwrap();

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::DiffArguments;
-use crate::cli::choose::refuse_unknown_users;
 use crate::cli::error::CliError;
 use crate::cli::synced::Synced;
 use crate::engine::lookup::lookup;
 use crate::engine::select::{
-    Filter, HomeState, PathSpec, Place, SelectError, Selected, SelectedPlace, resolve_place,
+    Filter, HomeState, PathSpec, Place, SelectError, Selected, SelectedPlace, refuse_unknown_users,
 };
 use crate::engine::{BrowseError, HomePath};
 use crate::format::Entry;
@@ -53,9 +52,10 @@ pub fn pairs(
     (before, after): &(PathSpec, PathSpec),
     filter: &Filter,
 ) -> Result<(Vec<Pair>, SnapshotIds), CliError> {
-    refuse_unknown_users(filter, &synced.snapshots)?;
-    let resolve = |spec| resolve_place(&synced.snapshots, spec, filter, Timestamp::now());
-    match (resolve(before)?, resolve(after)?) {
+    refuse_unknown_users(filter, &synced.summaries)?;
+    let choose = |spec| synced.choose(spec, filter, Timestamp::now());
+    let (before, after) = (choose(before)?, choose(after)?);
+    match (before.place()?, after.place()?) {
         (SelectedPlace::Homes(before), SelectedPlace::Homes(after)) => homes(&before, &after),
         (
             SelectedPlace::InHome { state: before, path },

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::choose::{refuse_unknown_users, spec};
+use crate::cli::choose::spec;
 use crate::cli::context::Context;
 use crate::cli::entry::{self, Sizes};
 use crate::cli::error::CliError;
@@ -21,9 +21,9 @@ use crate::engine::diff::Change;
 use crate::engine::find::{Version, history};
 use crate::engine::lookup::lookup;
 use crate::engine::select::{
-    Filter, HomeState, PathSpec, Place, SelectError, SelectedPlace, resolve_place, states,
+    Filter, HomeState, PathSpec, Place, SelectError, SelectedPlace, refuse_unknown_users, states_in,
 };
-use crate::repo::Snapshot;
+use crate::repo::{RepoError, Snapshot};
 
 #[derive(Serialize)]
 struct VersionObject {
@@ -59,14 +59,15 @@ pub fn run(context: &Context, synced: &Synced, spec: &PathSpec, filter: &Filter)
     let now = Timestamp::now();
     let (user, path) = match &spec.place {
         Place::InHome { user, path } => (user.clone(), path.clone()),
-        _ => match resolve_place(&synced.snapshots, spec, filter, now)? {
+        _ => match synced.choose(spec, filter, now)?.place()? {
             SelectedPlace::InHome { state, path } => (state.home.user.clone(), path),
             SelectedPlace::Homes(_) => return Err(CliError::Usage("--history wants USER/path".into())),
         },
     };
     let filter = Filter { users: vec![user.clone()], ..filter.clone() };
-    refuse_unknown_users(&filter, &synced.snapshots)?;
-    let states = states(&synced.snapshots, &filter, now);
+    refuse_unknown_users(&filter, &synced.summaries)?;
+    let snapshots = snapshots_with(synced, &filter, now)?;
+    let states: Vec<_> = snapshots.iter().flat_map(|snapshot| states_in(snapshot, &filter)).collect();
     refuse_several_sources(&user, &states)?;
     let mut reader = synced.repository.reader()?;
     let versions = history(&mut reader, &states, &path)?;
@@ -76,6 +77,19 @@ pub fn run(context: &Context, synced: &Synced, spec: &PathSpec, filter: &Filter)
     }
     tell(context, &user, &path, &versions);
     Ok(())
+}
+
+/// All snapshots that pass the filter, newest first, and of them only the homes that do: as a whole they would not fit into
+/// memory.
+fn snapshots_with(synced: &Synced, filter: &Filter, now: Timestamp) -> Result<Vec<Snapshot>, CliError> {
+    let mut snapshots = Vec::new();
+    for commit in super::in_order(synced, filter, now) {
+        let snapshot = synced.repository.snapshot_of(&commit, &|user| filter.accepts_user(user))?;
+        let mut snapshot = snapshot.ok_or(RepoError::IndexChanged)?;
+        snapshot.record.deps = Vec::new();
+        snapshots.push(snapshot);
+    }
+    Ok(snapshots)
 }
 
 fn refuse_several_sources(user: &[u8], states: &[HomeState<'_>]) -> Result<(), SelectError> {

@@ -7,7 +7,7 @@ use crate::cli::config::ForgetConfig;
 use crate::cli::error::CliError;
 use crate::codec::SnapshotId;
 use crate::engine::forget::{Choice, ForgetOptions, Policy, Rule};
-use crate::engine::select::{Filter, SelectError, SnapshotHead, SnapshotSpec, find};
+use crate::engine::select::{SelectError, SnapshotSpec, find, refuse_unknown_users};
 use crate::index::Summary;
 
 /// All that was said. Of what is named, the configured policy says nothing.
@@ -26,21 +26,6 @@ pub fn options(
     let filter = arguments.concerned.filter().filter();
     refuse_unknown_users(&filter, snapshots)?;
     Ok(ForgetOptions { choice, filter, force: arguments.force, allow_everything: arguments.allow_forget_all })
-}
-
-/// A slip of the pen is not an empty answer.
-fn refuse_unknown_users(filter: &Filter, snapshots: &[Summary]) -> Result<(), SelectError> {
-    let Some(first) = snapshots.first() else { return Ok(()) };
-    let is_known =
-        |user: &Vec<u8>| snapshots.iter().any(|summary| summary.mentions(std::slice::from_ref(user)));
-    match filter.users.iter().find(|user| !is_known(user)) {
-        None => Ok(()),
-        Some(user) => {
-            let mut known: Vec<_> = first.homes.users().names().map(<[u8]>::to_vec).collect();
-            known.sort_unstable();
-            Err(SelectError::UnknownUser { user: user.clone(), known })
-        }
-    }
 }
 
 /// What a flag says of a rule counts, and not what the configuration says of the same; the others stay.

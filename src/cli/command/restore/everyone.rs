@@ -27,7 +27,7 @@ use crate::engine::restore::everyone::{Happening, MissingUsers, Tell, restore_ev
 use crate::engine::restore::{Change, RestoreError, RestoreOptions};
 use crate::engine::select::{Filter, Place, SnapshotSpec};
 use crate::files::owners::OwnerMatch;
-use crate::repo::Snapshot;
+use crate::index::Summary;
 use report::Outcome;
 
 /// More names than these are not told one by one.
@@ -39,8 +39,9 @@ pub fn run(context: &Context, arguments: &RestoreArguments) -> Result<Exit, CliE
     let options = everyone_options(context, arguments)?;
     refuse_repository(context, arguments)?;
     let synced = Synced::open(context)?;
-    let filter = filter(context, arguments, &synced.snapshots)?;
-    let sources = Sources::find(&synced, arguments, &filter)?;
+    let filter = filter(context, arguments, &synced.summaries)?;
+    let chosen = Sources::choose(&synced, arguments, &filter)?;
+    let sources = Sources::of(&synced, &chosen, &filter)?;
     let (source, trees) = sources.by_machine().into_iter().next().unwrap_or_default();
     let vault = vault::open_to_restore(context, &synced.repository);
     let (target, source_name) = (sources.target(arguments), source.to_owned());
@@ -101,7 +102,7 @@ fn missing(arguments: &RestoreArguments) -> MissingUsers {
 fn filter(
     context: &Context,
     arguments: &RestoreArguments,
-    snapshots: &[Snapshot],
+    snapshots: &[Summary],
 ) -> Result<Filter, CliError> {
     let filter = arguments.filter.filter();
     let spec = arguments.filter.spec(arguments.spec.as_deref().unwrap_or(OsStr::new("latest")))?;
@@ -111,7 +112,7 @@ fn filter(
     if let SnapshotSpec::Id(_) = spec.snapshot {
         return Ok(filter);
     }
-    let there = snapshots.iter().filter(|s| filter.accepts(*s)).map(|s| s.record.source.as_str()).collect();
+    let there = snapshots.iter().filter(|s| filter.accepts(*s)).map(|s| s.source.as_str()).collect();
     match source(&filter.sources, &own_source(context), &there)? {
         Some(source) => Ok(Filter { sources: vec![source], ..filter }),
         None => Ok(filter),

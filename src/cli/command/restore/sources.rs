@@ -9,7 +9,6 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::arguments::RestoreArguments;
-use crate::cli::choose::refuse_unknown_users;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::json::home::{AbsentObject, StateObject};
@@ -19,7 +18,7 @@ use crate::cli::{state, text};
 use crate::engine::lookup::{Located, lookup};
 use crate::engine::restore::{RestoreOptions, RestoreSource, RestoreTarget};
 use crate::engine::select::{
-    AbsentHome, Filter, HomeState, SelectError, Selected, SelectedPlace, resolve_place,
+    AbsentHome, Chosen, Filter, HomeState, SelectError, Selected, SelectedPlace, refuse_unknown_users,
 };
 use crate::engine::{HomePath, Meter};
 use crate::format::Attention;
@@ -33,13 +32,21 @@ pub struct Sources<'s> {
 }
 
 impl<'s> Sources<'s> {
-    /// Finds what the command line means.
-    pub fn find(synced: &'s Synced, arguments: &RestoreArguments, filter: &Filter) -> Result<Self, CliError> {
+    /// Finds the snapshots that the command line means.
+    pub fn choose(
+        synced: &Synced,
+        arguments: &RestoreArguments,
+        filter: &Filter,
+    ) -> Result<Chosen, CliError> {
         let latest = OsStr::new("latest");
         let spec = arguments.filter.spec(arguments.spec.as_deref().unwrap_or(latest))?;
-        refuse_unknown_users(filter, &synced.snapshots)?;
-        let found = resolve_place(&synced.snapshots, &spec, filter, Timestamp::now())?;
-        match found {
+        refuse_unknown_users(filter, &synced.summaries)?;
+        synced.choose(&spec, filter, Timestamp::now())
+    }
+
+    /// What is meant of them.
+    pub fn of(synced: &Synced, chosen: &'s Chosen, filter: &Filter) -> Result<Self, CliError> {
+        match chosen.place()? {
             SelectedPlace::InHome { state, path } => {
                 let place = lookup(&mut synced.repository.reader()?, state.root, &path)?;
                 Ok(Self { states: vec![state], absent: Vec::new(), place: Some(place) })
