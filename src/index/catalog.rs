@@ -19,11 +19,12 @@ use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName};
 
 const SCHEMA: Schema =
-    Schema { version: 5, sql: &[TABLES, distrusted::TABLES, gc::TABLES, summaries::TABLES] };
+    Schema { version: 6, sql: &[TABLES, distrusted::TABLES, gc::TABLES, summaries::TABLES] };
 
+/// The number of a segment that is gone is not given to another: who noted it before must not come upon that one.
 const TABLES: &str = "
     CREATE TABLE segments (
-        segment INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
+        segment INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
         length INTEGER NOT NULL, kind INTEGER NOT NULL, header BLOB NOT NULL
     );
     CREATE TABLE blocks (
@@ -130,6 +131,12 @@ impl Catalog {
         let reader = self.0.reader()?;
         reader.hold_moment()?;
         Ok(Self(reader))
+    }
+
+    /// A connection for another thread that asks single questions: each sees what is newest, and between them nothing
+    /// keeps the write-ahead log from being emptied.
+    pub fn passing_reader(&self) -> Result<Self, IndexError> {
+        self.0.reader().map(Self)
     }
 
     /// For a reader: what has been added meanwhile is seen from now on.
