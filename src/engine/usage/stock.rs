@@ -268,7 +268,75 @@ impl Stock {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::codec::Hash;
+    use crate::engine::Meter;
+    use crate::engine::testing::Bench;
+    use crate::engine::usage::{UsageOptions, usage};
+
+    fn find(bench: &Bench) -> (Stock, HoldingsHead, Scene) {
+        let holdings = Holdings::open(bench.repository.cache()).unwrap();
+        let (head, scene) = (holdings.load().unwrap(), Scene::look(&bench.repository).unwrap());
+        (Stock::find(&bench.repository, &holdings, &head, &scene).unwrap(), head, scene)
+    }
+
+    /// Each chunk with the segments it lies in, and what it takes there.
+    fn contents(stock: &Stock) -> Vec<(ChunkKey, Vec<(Hash, bool, u32)>)> {
+        let places = |number| {
+            let place = |p: Place| (stock.segments[p.segment()].hash, p.is_tree(), p.bytes);
+            let mut places: Vec<_> = stock.places(number).map(place).collect();
+            places.sort_unstable();
+            places
+        };
+        stock.keys().iter().enumerate().map(|(number, key)| (*key, places(number))).collect()
+    }
+
+    #[test]
+    fn what_was_kept_with_what_is_new_is_what_the_index_has() {
+        let mut bench = Bench::new();
+        let options = UsageOptions { now: Timestamp::now(), since: None };
+        for round in 0..4u8 {
+            let home = bench.home("ann");
+            for file in 0..3 * round + 3 {
+                let content: Vec<u8> =
+                    (0..400u32).flat_map(|n| (n * u32::from(file * round + 1)).to_le_bytes()).collect();
+                home.file(format!("file{round}-{file}"), content);
+            }
+            bench.backup(&format!("2026-11-0{}T00:00:00Z", round + 1));
+            let (stock, head, scene) = find(&bench);
+            assert_eq!(stock.is_resumed(), round > 0);
+            assert_eq!(head.segments.len(), usize::from(round));
+            let scanned = scan::scan(bench.repository.catalog(), &scene.segments()).unwrap();
+            assert_eq!(contents(&stock), contents(&scanned));
+            let bodies = |stock: &Stock| stock.segments.iter().map(|s| s.body).collect::<Vec<_>>();
+            assert_eq!(bodies(&stock), bodies(&scanned));
+            usage(&bench.repository, &options, &Meter::default()).unwrap();
+        }
+        // What is kept of a segment that is gone would be too much: everything is looked at again.
+        let rows: Vec<_> = bench.repository.catalog().segments().unwrap().iter().map(|s| s.row).collect();
+        let mut writer =
+            crate::index::CatalogWriter::new(crate::index::Catalog::open(bench.repository.cache()).unwrap());
+        writer.remove_segments(&rows[..1]).unwrap();
+        assert!(!find(&bench).0.is_resumed());
+    }
+
+    #[test]
+    fn a_damaged_block_leaves_nothing_that_one_could_go_on_from() {
+        let mut bench = Bench::new();
+        bench.home("ann").file("file", "content");
+        bench.backup("2026-11-01T00:00:00Z");
+        let options = UsageOptions { now: Timestamp::now(), since: None };
+        usage(&bench.repository, &options, &Meter::default()).unwrap();
+        assert!(find(&bench).0.is_resumed());
+        let row = bench.repository.catalog().segments().unwrap()[0].row;
+        let mut writer =
+            crate::index::CatalogWriter::new(crate::index::Catalog::open(bench.repository.cache()).unwrap());
+        writer.set_distrusted(row, &[0]).unwrap();
+        let (stock, ..) = find(&bench);
+        assert!(!stock.is_resumed() && !stock.is_exact);
+    }
 
     #[test]
     fn the_shares_of_a_block_add_up_to_it() {
