@@ -282,8 +282,11 @@ mod tests {
         (Stock::find(&bench.repository, &holdings, &head, &scene).unwrap(), head, scene)
     }
 
-    /// Each chunk with the segments it lies in, and what it takes there.
-    fn contents(stock: &Stock) -> Vec<(ChunkKey, Vec<(Hash, bool, u32)>)> {
+    /// A segment, whether it is among trees there, and what it takes.
+    type Lies = (Hash, bool, u32);
+
+    /// Each chunk with all places it lies in.
+    fn contents(stock: &Stock) -> Vec<(ChunkKey, Vec<Lies>)> {
         let places = |number| {
             let place = |p: Place| (stock.segments[p.segment()].hash, p.is_tree(), p.bytes);
             let mut places: Vec<_> = stock.places(number).map(place).collect();

@@ -41,6 +41,9 @@ impl PartsChange {
     }
 }
 
+/// Shows the places in a part.
+pub type ShowPart<'c> = dyn FnMut(Division, usize, &mut dyn FnMut(HeldPlace)) + 'c;
+
 /// What is to be saved.
 pub struct HoldingsChange<'c> {
     /// The head, with the generation and the division that were loaded.
@@ -54,7 +57,7 @@ pub struct HoldingsChange<'c> {
     /// Which parts are written.
     pub parts: &'c PartsChange,
     /// The places in a part, in order of ids.
-    pub places: &'c mut dyn FnMut(Division, usize, &mut dyn FnMut(HeldPlace)),
+    pub places: &'c mut ShowPart<'c>,
     /// Counts of what is in the vault below a tree, in order of ids.
     pub vaulted: &'c [Entry],
 }
@@ -154,7 +157,7 @@ fn save_parts(
     transaction: &Transaction<'_>,
     division: Division,
     change: &PartsChange,
-    places: &mut dyn FnMut(Division, usize, &mut dyn FnMut(HeldPlace)),
+    places: &mut ShowPart<'_>,
 ) -> rusqlite::Result<()> {
     let all: Vec<usize>;
     let parts = match change {

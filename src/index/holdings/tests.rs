@@ -1,3 +1,5 @@
+//! What is saved of who holds what: all of it, a part, too late, and damaged.
+
 use std::collections::HashSet;
 
 use super::*;

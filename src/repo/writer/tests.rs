@@ -1,3 +1,5 @@
+//! What a pipeline does to the index beside others that use it.
+
 use super::*;
 use crate::engine::testing::Bench;
 use crate::index::ListedSegment;
