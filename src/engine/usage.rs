@@ -7,6 +7,7 @@
 mod account;
 mod breakdown;
 mod charge;
+mod commits;
 mod error;
 mod folders;
 mod groups;
@@ -37,6 +38,7 @@ use crate::codec::Hash;
 use crate::index::{Holdings, IndexError};
 use crate::repo::Repository;
 use account::Account;
+use commits::Commits;
 use holders::Holders;
 use scene::Scene;
 use states::{Earlier, State};
@@ -130,17 +132,17 @@ fn take(
     basis: &Hash,
     meter: &Meter,
 ) -> Result<Answer, UsageError> {
-    let mut stock = Stock::load(repository.catalog(), &scene.segments())?;
-    let holders = Holders::find(repository, holdings, scene, &mut stock, meter)?;
-    let account = Account::of(repository, scene, &stock, &holders)?;
+    let head = holdings.load()?;
+    let mut stock = Stock::find(repository, holdings, &head, scene)?;
+    let commits = Commits::read(repository, holdings, &head, scene)?;
+    let holders = Holders::find(repository, holdings, &head, &commits, &mut stock, meter)?;
+    let account = Account::of(repository, scene, &commits, &stock, &holders);
     let (mut vaulted, mut reader) = (Vaulted::load(holdings)?, repository.reader()?);
     let trees = states.iter().map(|state| state.newest.and_then(|newest| newest.tree));
     let items = trees.map(|tree| tree.map_or(Ok(0), |tree| vaulted.count(&mut reader, &tree)));
     let answer = (account, items.collect::<Result<Vec<u64>, _>>()?);
     if holders.damage.is_none() {
-        let (head, numbers) = holders.head(&stock);
-        let entries = stock.entries().map(|(key, mark)| (key, numbers[mark as usize]));
-        holdings.save(&head, entries, vaulted.entries(stock.keys()).into_iter())?;
+        holders.save(holdings, &head, &commits, &stock, &vaulted.entries(stock.keys()))?;
         let bytes = serde_json::to_vec(&answer).map_err(|_| IndexError::Damaged("figures to keep"))?;
         holdings.keep_answer(ACCOUNT, basis, &bytes)?;
     }

@@ -24,9 +24,10 @@ use crate::format::{BlockKind, Header, ObjectName};
 const SCHEMA: Schema =
     Schema { version: 6, sql: &[TABLES, distrusted::TABLES, gc::TABLES, records::TABLES, summaries::TABLES] };
 
+/// The number of a segment that is gone is not given to another: who noted it before must not come upon that one.
 const TABLES: &str = "
     CREATE TABLE segments (
-        segment INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
+        segment INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
         length INTEGER NOT NULL, kind INTEGER NOT NULL, header BLOB NOT NULL
     );
     CREATE TABLE blocks (
@@ -119,6 +120,12 @@ impl Catalog {
         let reader = self.0.reader()?;
         reader.hold_moment()?;
         Ok(Self(reader, RecordsRead::default()))
+    }
+
+    /// A connection for another thread that asks single questions: each sees what is newest, and between them nothing
+    /// keeps the write-ahead log from being emptied.
+    pub fn passing_reader(&self) -> Result<Self, IndexError> {
+        Ok(Self(self.0.reader()?, RecordsRead::default()))
     }
 
     /// For a reader: what has been added meanwhile is seen from now on.

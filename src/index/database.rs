@@ -74,6 +74,8 @@ impl IndexError {
     }
 }
 
+/// How long to wait for another writer.
+const BUSY_WAIT: Duration = Duration::from_secs(30);
 /// How often, and how long apart, the write-ahead log is asked for.
 const WAL_ATTEMPTS: u32 = 500;
 const WAL_PAUSE: Duration = Duration::from_millis(10);
@@ -201,11 +203,31 @@ impl Database {
         self.connection.execute_batch("COMMIT; BEGIN").map_err(|e| self.error(e))
     }
 
+    /// Bytes of the write-ahead log.
+    pub fn log_len(&self) -> u64 {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Moves what stands in the write-ahead log to its place in the database, and empties the log. Says whether it did: not
+    /// while somebody reads from it, for whom it does not wait.
+    pub fn empty_log(&self) -> Result<bool, IndexError> {
+        self.connection.busy_timeout(Duration::ZERO).map_err(|e| self.error(e))?;
+        let is_busy_there =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get::<_, bool>(0));
+        self.connection.busy_timeout(BUSY_WAIT).map_err(|e| self.error(e))?;
+        match is_busy_there {
+            Err(error) if is_busy(&error) => Ok(false),
+            is_busy_there => is_busy_there.map(|is_busy| !is_busy).map_err(|e| self.error(e)),
+        }
+    }
+
     /// Losing the last transactions at a power cut costs a little work, never data: no fsync per commit.
     fn configure(&self) -> Result<(), IndexError> {
         let connection = &self.connection;
         connection
-            .busy_timeout(Duration::from_secs(30))
+            .busy_timeout(BUSY_WAIT)
             .and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL"))
             .and_then(|()| connection.pragma_update(None, "cache_size", -CACHE_KIB))
             .and_then(|()| connection.pragma_update(None, "temp_store", "MEMORY"))

@@ -16,5 +16,8 @@ pub use catalog::{
     SegmentRow, StoredSnapshot, Summary, Totals, Users,
 };
 pub use database::IndexError;
-pub use holdings::{ChunkKey, Holdings, HoldingsHead};
+pub use holdings::{
+    ChunkKey, Division, HeldPlace, HeldSegment, Holdings, HoldingsChange, HoldingsHead, KeptCommit,
+    PartsChange,
+};
 pub use seen::{HomeKey, Seen, SeenDirectory, SeenHome, SeenRow, SeenSecrets, SeenWriter};

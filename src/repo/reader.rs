@@ -48,6 +48,8 @@ pub struct Reader {
     segments: HashMap<SegmentRow, Arc<OpenSegment>>,
     cache: BlockCache,
     unpack: Decompressor,
+    /// Each chunk is looked up in the newest index.
+    is_passing: bool,
 }
 
 /// A segment ready to read blocks of.
@@ -63,7 +65,15 @@ impl Reader {
         catalog: Catalog,
     ) -> Result<Self, RepoError> {
         let unpack = Decompressor::new()?;
-        Ok(Self { store, keys, catalog, segments: HashMap::new(), cache: BlockCache::new(CACHE_LEN), unpack })
+        let (segments, cache) = (HashMap::new(), BlockCache::new(CACHE_LEN));
+        Ok(Self { store, keys, catalog, segments, cache, unpack, is_passing: false })
+    }
+
+    /// The same, for beside a writer: what is read from the index is of one moment for each chunk, not for as long as the
+    /// reader lives. Until such a moment ends, the index's write-ahead log can only grow.
+    pub fn passing(mut self) -> Self {
+        self.is_passing = true;
+        self
     }
 
     /// What is known of the repository.
@@ -177,6 +187,14 @@ impl Reader {
     /// A chunk, verified, from the first of its places that gives it. If none does, what was wrong with
     /// the first place is the error.
     pub(super) fn find(&mut self, kind: BlockKind, id: &ChunkId) -> Result<Found, RepoError> {
+        let found = self.find_anywhere(kind, id);
+        if self.is_passing {
+            self.catalog.see_newest()?;
+        }
+        found
+    }
+
+    fn find_anywhere(&mut self, kind: BlockKind, id: &ChunkId) -> Result<Found, RepoError> {
         let first = self.catalog.locate(id)?.ok_or(RepoError::MissingChunk(*id))?;
         let error = match self.find_at(kind, id, first) {
             Err(error) if error.is_damage() || matches!(error, RepoError::Store(_)) => error,

@@ -14,7 +14,6 @@
 
 use std::collections::HashSet;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -95,8 +94,6 @@ struct Shared {
     store: Arc<dyn Store>,
     keys: Arc<RepositoryKeys>,
     catalog: Mutex<CatalogWriter>,
-    /// Counts segments entered into the index. A session whose view of the index is older looks again.
-    entered: AtomicU64,
     ledger: Ledger,
     open: Mutex<SegmentWriter>,
     segment_len: usize,
@@ -129,6 +126,11 @@ impl Ledger {
     fn shard(&self, id: &ChunkId) -> MutexGuard<'_, HashSet<ChunkId>> {
         lock(&self.0[usize::from(id.0[31]) % SHARDS])
     }
+
+    /// All of it: until it is let go, no session looks anything up.
+    fn all(&self) -> Vec<MutexGuard<'_, HashSet<ChunkId>>> {
+        self.0.iter().map(lock).collect()
+    }
 }
 
 /// A poisoned lock means that a thread panicked; what it guards is only counted and looked up.
@@ -155,7 +157,6 @@ impl Repository {
             store: Arc::clone(self.store()),
             keys: Arc::clone(self.keys()),
             catalog: Mutex::new(CatalogWriter::new(Catalog::open(self.cache())?)),
-            entered: AtomicU64::new(0),
             ledger: Ledger(std::array::from_fn(|_| Mutex::default())),
             open: Mutex::new(SegmentWriter::new(SegmentKind::Bulk)),
             segment_len: segment_len as usize,
@@ -249,7 +250,7 @@ impl Writer {
 
     /// A way in for one thread. Its last blocks are handed on by [`WriteSession::flush`].
     pub fn session(&self) -> Result<WriteSession, RepoError> {
-        let catalog = lock(&self.shared.catalog).catalog().reader()?;
+        let catalog = lock(&self.shared.catalog).catalog().passing_reader()?;
         Ok(WriteSession {
             shared: Arc::clone(&self.shared),
             blocks: self.blocks.clone(),
@@ -257,7 +258,6 @@ impl Writer {
             data: Gather::default(),
             trees: Gather::default(),
             segments: HashSet::new(),
-            entered: 0,
             block_len: self.block_len,
         })
     }
@@ -304,8 +304,6 @@ pub struct WriteSession {
     data: Gather,
     trees: Gather,
     segments: HashSet<SegmentRow>,
-    /// Segments that `catalog` sees.
-    entered: u64,
     block_len: usize,
 }
 
@@ -324,6 +322,7 @@ impl WriteSession {
 
     /// Where a chunk lies that is to be used without its bytes; none if the repository lacks it.
     pub fn reuse(&mut self, id: &ChunkId) -> Result<Option<SegmentRow>, RepoError> {
+        let _quiet = self.shared.ledger.shard(id);
         let location = self.catalog.locate_outside(id, &self.shared.avoid)?;
         Ok(location.map(|l| {
             self.segments.insert(l.segment);
@@ -363,13 +362,7 @@ impl WriteSession {
         if shard.contains(id) {
             return Ok(false);
         }
-        // A segment is counted before its chunks leave the ledger, so one that left is seen.
-        let entered = self.shared.entered.load(Ordering::Acquire);
-        if self.entered != entered {
-            self.catalog.see_newest()?;
-            self.entered = entered;
-        }
-        // Perhaps in a segment that only a forgotten snapshot needs. If it is condemned meanwhile, the look
+        // A segment is in the index before its chunks leave the ledger, so one that left is seen. Perhaps in a segment that only a forgotten snapshot needs. If it is condemned meanwhile, the look
         // after the commit finds out (docs/safety.md).
         match self.catalog.locate_outside(id, &self.shared.avoid)? {
             Some(location) => {
@@ -438,11 +431,10 @@ fn upload_segments(shared: &Shared, ready: &Receiver<SegmentWriter>) {
             Ok(put) => put,
             Err(error) => return fail(shared, error),
         };
-        let row = match put.enter(&mut lock(&shared.catalog)) {
+        let row = match enter(shared, &put) {
             Ok(row) => row,
             Err(error) => return fail(shared, error),
         };
-        shared.entered.fetch_add(1, Ordering::Release);
         for chunk in put.toc.blocks.iter().flat_map(|b| &b.chunks) {
             shared.ledger.shard(&chunk.id).remove(&chunk.id);
         }
@@ -451,6 +443,18 @@ fn upload_segments(shared: &Shared, ready: &Receiver<SegmentWriter>) {
         done.bytes_stored += put.length;
         done.objects += 1;
     }
+}
+
+/// Enters a segment into the index, whose write-ahead log would otherwise grow for as long as sessions ask one question
+/// after the other. Who waits for a part of the ledger holds nothing that this waits for.
+fn enter(shared: &Shared, put: &PutSegment) -> Result<SegmentRow, RepoError> {
+    let mut catalog = lock(&shared.catalog);
+    let row = put.enter(&mut catalog)?;
+    if catalog.has_long_log() {
+        let _quiet = shared.ledger.all();
+        catalog.empty_log()?;
+    }
+    Ok(row)
 }
 
 /// The first error is the reason; later ones follow from it.
@@ -488,3 +492,6 @@ pub(super) fn put_segment(
     let header = Header::from_bytes(&bytes).map_err(|e| RepoError::Seal(e.into()))?;
     Ok(PutSegment { name, hash, length: bytes.len() as u64, header, toc })
 }
+
+#[cfg(test)]
+mod tests;

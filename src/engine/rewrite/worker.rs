@@ -33,7 +33,7 @@ impl<'a, C: Contents> Worker<'a, C> {
             rewrite,
             session: rewrite.writer.session().map_err(RewriteError::Target)?,
             source: rewrite.source.reader().map_err(RewriteError::Source)?,
-            target: rewrite.target.reader().map_err(RewriteError::Target)?,
+            target: rewrite.target.reader().map_err(RewriteError::Target)?.passing(),
             contents,
         })
     }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::commits::Commits;
 use super::groups::Groups;
 use super::holders::Holders;
+use super::objects;
 use super::report::{DamageCount, StoreUsage, Stored};
 use super::scene::Scene;
 use super::stock::Stock;
-use super::{UsageError, objects};
 use crate::repo::Repository;
 
 /// What rests on nothing but the scene, and is kept as long as that stays.
@@ -35,13 +36,14 @@ impl Account {
     pub fn of(
         repository: &Repository,
         scene: &Scene,
+        commits: &Commits,
         stock: &Stock,
         holders: &Holders,
-    ) -> Result<Self, UsageError> {
-        let is_named = stock.named(&holders.named);
+    ) -> Self {
+        let is_named = stock.named(&commits.named);
         let mut held = vec![Held::default(); holders.groups.len()];
         let mut needed = vec![None; stock.segments.len()];
-        for (number, mark) in stock.marks.iter().enumerate().filter(|(_, mark)| **mark != Groups::NOBODY) {
+        for (number, mark) in stock.marks().iter().enumerate().filter(|(_, mark)| **mark != Groups::NOBODY) {
             for place in stock.counted(number, &is_named) {
                 let bytes = u64::from(place.bytes);
                 let sum = &mut held[*mark as usize];
@@ -50,13 +52,14 @@ impl Account {
             }
         }
         let damage = holders.damage.count();
-        let mut store = objects::classify(repository, scene, stock, &needed, &is_named, !damage.is_none())?;
+        let mut store =
+            objects::classify(repository, scene, commits, stock, &needed, &is_named, !damage.is_none());
         for (group, sum) in held.iter().enumerate() {
             let is_shared = holders.groups.members(group as u32).len() > 1;
             *(if is_shared { &mut store.data_shared } else { &mut store.data_own }) += sum.data;
             *(if is_shared { &mut store.trees_shared } else { &mut store.trees_own }) += sum.trees;
         }
-        Ok(Self { users: users(holders, &held), store, damage })
+        Self { users: users(&commits.users, &holders.groups, &held), store, damage }
     }
 
     /// By source and name.
@@ -65,21 +68,20 @@ impl Account {
     }
 }
 
-fn users(holders: &Holders, held: &[Held]) -> Vec<(String, Vec<u8>, Stored)> {
-    let mut stored = vec![Stored::default(); holders.names.len()];
+fn users(names: &[(String, Vec<u8>)], groups: &Groups, held: &[Held]) -> Vec<(String, Vec<u8>, Stored)> {
+    let mut stored = vec![Stored::default(); names.len()];
     for (group, sum) in held.iter().enumerate() {
-        match holders.groups.members(group as u32) {
+        match groups.members(group as u32) {
             [] => {}
             [only] => {
                 stored[*only as usize].data_own += sum.data;
                 stored[*only as usize].trees_own += sum.trees;
             }
-            several => share(several, sum, &holders.names, &mut stored),
+            several => share(several, sum, names, &mut stored),
         }
     }
-    let names = holders.names.iter().cloned();
     let mut users: Vec<_> =
-        names.zip(stored).map(|((source, user), stored)| (source, user, stored)).collect();
+        names.iter().cloned().zip(stored).map(|((source, user), stored)| (source, user, stored)).collect();
     users.sort_unstable_by(|(a, b, _), (c, d, _)| (a, b).cmp(&(c, d)));
     users
 }

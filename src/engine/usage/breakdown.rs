@@ -129,7 +129,7 @@ pub fn by_kind(
 }
 
 pub(super) fn charger(repository: &Repository, scene: &Scene) -> Result<Charger, UsageError> {
-    let stock = Stock::load(repository.catalog(), &scene.segments())?;
+    let stock = Stock::unmarked(repository, scene)?;
     let is_named = stock.named(&named(repository, &scene.summaries)?);
     Ok(Charger::new(stock, is_named, repository.reader()?))
 }

@@ -63,7 +63,7 @@ impl Charger {
 
     /// Nothing is charged any more.
     pub fn forget(&mut self) {
-        self.stock.marks.fill(0);
+        self.stock.clear_marks();
     }
 
     /// Goes through a directory, names in order, and shows `visit` what each entry comes to, with its path below `start`.
@@ -157,9 +157,10 @@ impl Charger {
             self.damage.lost += 1;
             return Some(0);
         };
-        if std::mem::replace(&mut self.stock.marks[number], 1) == 1 {
+        if self.stock.marks()[number] == 1 {
             return None;
         }
+        self.stock.set_mark(number, 1);
         Some(self.stock.counted(number, &self.is_named).map(|place| u64::from(place.bytes)).sum())
     }
 }

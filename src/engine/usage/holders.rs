@@ -2,29 +2,26 @@
 //! user are walked, and users who lost a tree are taken out everywhere and walked anew. Nothing is counted up or
 //! down, so nothing can drift.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::commits::Commits;
 use super::groups::Groups;
-use super::scene::Scene;
 use super::stock::Stock;
 use super::walk::{Damage, Walk};
 use super::{Meter, UsageError};
 use crate::codec::ChunkId;
-use crate::format::{EntryKind, ShortHash, SnapshotRecord};
-use crate::index::{ChunkKey, Holdings, HoldingsHead};
+use crate::index::{ChunkKey, Holdings, HoldingsChange, HoldingsHead, IndexError, PartsChange};
 use crate::repo::Repository;
+
+/// Groups that no chunk has are dropped once they are so many more than those that one has.
+const IDLE_GROUPS: usize = 4096;
 
 /// Who holds what. The marks of the stock are the numbers of groups.
 pub struct Holders {
-    /// Users by number.
-    pub names: Vec<(String, Vec<u8>)>,
-    /// Groups of them.
+    /// Groups of users.
     pub groups: Groups,
-    /// What the snapshots name, their own commits included.
-    pub named: HashSet<ShortHash>,
     /// What could not be found or read.
     pub damage: Damage,
-    roots: HashSet<(u32, ChunkId)>,
 }
 
 impl Holders {
@@ -32,101 +29,116 @@ impl Holders {
     pub fn find(
         repository: &Repository,
         holdings: &Holdings,
-        scene: &Scene,
+        head: &HoldingsHead,
+        commits: &Commits,
         stock: &mut Stock,
         meter: &Meter,
     ) -> Result<Self, UsageError> {
-        let HoldingsHead { holders, groups, roots: before } = holdings.head()?;
-        let mut now = Current::of(holders);
-        for summary in &scene.summaries {
-            if let Some(snapshot) = repository.snapshot(&summary.hash)? {
-                now.add(&snapshot.record);
+        let (before, now) = (&commits.roots_before, &commits.roots);
+        let mut groups = Groups::new(head.groups.clone());
+        let mut changed: HashSet<u32> = before.difference(now).map(|(holder, _)| *holder).collect();
+        if !stock.is_resumed() {
+            let orphaned = take_over(holdings, stock, groups.len())?;
+            // A chunk is gone that someone who lost no tree held: who holds what hung on it is to be found out anew.
+            let is_lost = |group: &u32| groups.members(*group).iter().any(|member| !changed.contains(member));
+            if orphaned.iter().any(is_lost) {
+                changed = (0..commits.users.len() as u32).collect();
             }
-            now.named.insert(summary.hash.short());
-        }
-        let mut groups = Groups::new(groups);
-        let mut changed: HashSet<u32> = before.difference(&now.roots).map(|(holder, _)| *holder).collect();
-        let orphaned = take_over(holdings, stock)?;
-        // A chunk is gone that someone who lost no tree held: who holds what hung on it is to be found out anew.
-        let is_lost = |group: &u32| groups.members(*group).iter().any(|member| !changed.contains(member));
-        if orphaned.iter().any(is_lost) {
-            changed = (0..now.names.len() as u32).collect();
         }
         if !changed.is_empty() {
             let left = groups.without(&changed);
-            stock.marks.iter_mut().for_each(|mark| *mark = left[*mark as usize]);
+            for number in 0..stock.marks().len() {
+                stock.set_mark(number, left[stock.marks()[number] as usize]);
+            }
         }
         let is_new = |(holder, tree): &&(u32, ChunkId)| {
             changed.contains(holder) || !before.contains(&(*holder, *tree))
         };
-        let mut new: Vec<(u32, ChunkId)> = now.roots.iter().filter(is_new).copied().collect();
+        let mut new: Vec<(u32, ChunkId)> = now.iter().filter(is_new).copied().collect();
         new.sort_unstable();
         let new: Vec<(ChunkId, u32)> =
             new.into_iter().map(|(holder, tree)| (tree, groups.of(vec![holder]))).collect();
         let mut reader = repository.reader()?;
         let damage =
             Walk::new(&mut reader, stock, &mut |a, b| groups.union(a, b)).run(new.into_iter(), meter)?;
-        Ok(Self { names: now.names, groups, named: now.named, damage, roots: now.roots })
+        Ok(Self { groups, damage })
     }
 
-    /// What is to be kept of it, and the marks of the stock by the numbers that groups have there.
-    pub fn head(&self, stock: &Stock) -> (HoldingsHead, Vec<u32>) {
+    /// Keeps it for the next time, unless somebody else has kept something meanwhile.
+    pub fn save(
+        &self,
+        holdings: &mut Holdings,
+        head: &HoldingsHead,
+        commits: &Commits,
+        stock: &Stock,
+        vaulted: &[(ChunkKey, u32)],
+    ) -> Result<(), IndexError> {
+        let (parts, groups, numbers) = self.kept(stock);
+        let head = HoldingsHead {
+            generation: head.generation,
+            division: head.division,
+            is_exact: stock.is_exact,
+            holders: commits.users.clone(),
+            groups,
+            segments: stock.segments.clone(),
+            trees: commits.trees().to_vec(),
+            names: commits.names().to_vec(),
+        };
+        holdings.save(HoldingsChange {
+            head: &head,
+            commits: &commits.all,
+            counted: &commits.counted,
+            new_commits: &commits.new,
+            parts: &parts,
+            places: &mut |division, part, visit| {
+                stock.part(division, part, |mark| numbers.get(mark as usize).map_or(mark, |n| *n), visit);
+            },
+            vaulted,
+        })?;
+        Ok(())
+    }
+
+    /// Which parts are to be written, the groups, and the numbers that they get; none if they keep theirs.
+    fn kept(&self, stock: &Stock) -> (PartsChange, Vec<Vec<u32>>, Vec<u32>) {
+        let members = |group: usize| self.groups.members(group as u32).to_vec();
         let mut is_used = vec![false; self.groups.len()];
-        stock.marks.iter().for_each(|mark| is_used[*mark as usize] = true);
-        let (mut numbers, mut groups) = (vec![0; is_used.len()], vec![Vec::new()]);
-        for (group, _) in is_used.iter().enumerate().skip(1).filter(|(_, is_used)| **is_used) {
-            numbers[group] = groups.len() as u32;
-            groups.push(self.groups.members(group as u32).to_vec());
-        }
-        (HoldingsHead { holders: self.names.clone(), groups, roots: self.roots.clone() }, numbers)
-    }
-}
-
-/// Users and trees as the snapshots have them now. Users keep the numbers they had.
-struct Current {
-    names: Vec<(String, Vec<u8>)>,
-    numbers: HashMap<(String, Vec<u8>), u32>,
-    roots: HashSet<(u32, ChunkId)>,
-    named: HashSet<ShortHash>,
-}
-
-impl Current {
-    fn of(names: Vec<(String, Vec<u8>)>) -> Self {
-        let numbers = names.iter().cloned().zip(0..).collect();
-        Self { names, numbers, roots: HashSet::new(), named: HashSet::new() }
-    }
-
-    fn add(&mut self, record: &SnapshotRecord) {
-        self.named.extend(&record.deps);
-        for home in &record.homes {
-            let Some(EntryKind::Directory(tree)) = home.root.as_ref().map(|root| &root.kind) else {
-                continue;
-            };
-            let name = (record.source.clone(), home.user.clone());
-            let number = *self.numbers.entry(name).or_insert_with_key(|name| {
-                self.names.push(name.clone());
-                self.names.len() as u32 - 1
-            });
-            self.roots.insert((number, *tree));
+        stock.marks().iter().for_each(|mark| is_used[*mark as usize] = true);
+        let used = is_used.iter().filter(|is_used| **is_used).count();
+        match stock.changed_parts() {
+            parts @ PartsChange::Some(_) if is_used.len() <= 2 * used + IDLE_GROUPS => {
+                (parts, (0..is_used.len()).map(members).collect(), Vec::new())
+            }
+            parts => {
+                let (mut numbers, mut groups) = (vec![0; is_used.len()], vec![Vec::new()]);
+                for (group, _) in is_used.iter().enumerate().skip(1).filter(|(_, is_used)| **is_used) {
+                    numbers[group] = groups.len() as u32;
+                    groups.push(members(group));
+                }
+                (parts.all(stock.keys().len()), groups, numbers)
+            }
         }
     }
 }
 
 /// Takes over who held what is still there. Returns the groups that held something that is gone.
-fn take_over(holdings: &Holdings, stock: &mut Stock) -> Result<HashSet<u32>, UsageError> {
-    let (mut at, mut orphaned) = (0, HashSet::new());
-    let mut marks = std::mem::take(&mut stock.marks);
-    let keys: &[ChunkKey] = stock.keys();
-    holdings.scan(|(key, group)| {
-        while at < keys.len() && keys[at] < key {
+fn take_over(holdings: &Holdings, stock: &mut Stock, groups: usize) -> Result<HashSet<u32>, IndexError> {
+    let (mut at, mut orphaned, mut is_sound) = (0, HashSet::new(), true);
+    holdings.scan_places(|held| {
+        is_sound &= (held.group as usize) < groups;
+        if !is_sound {
+            return;
+        }
+        while stock.keys().get(at).is_some_and(|key| *key < held.key) {
             at += 1;
         }
-        match keys.get(at) {
-            Some(here) if *here == key => marks[at] = group,
-            _ if group != Groups::NOBODY => drop(orphaned.insert(group)),
+        match stock.keys().get(at) {
+            Some(here) if *here == held.key => stock.set_mark(at, held.group),
+            _ if held.group != Groups::NOBODY => drop(orphaned.insert(held.group)),
             _ => {}
         }
     })?;
-    stock.marks = marks;
-    Ok(orphaned)
+    match is_sound {
+        true => Ok(orphaned),
+        false => Err(IndexError::Damaged("the holders of chunks")),
+    }
 }

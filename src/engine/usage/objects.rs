@@ -1,13 +1,13 @@
 //! Accounts for every object of the store: what it is, and of segments and commits which part is needed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::UsageError;
+use super::commits::Commits;
 use super::report::StoreUsage;
 use super::scene::Scene;
 use super::stock::Stock;
 use crate::codec::Hash;
-use crate::format::{ObjectName, ShortHash};
+use crate::format::ObjectName;
 use crate::repo::Repository;
 use crate::store::Listed;
 
@@ -16,24 +16,21 @@ use crate::store::Listed;
 pub fn classify(
     repository: &Repository,
     scene: &Scene,
+    commits: &Commits,
     stock: &Stock,
     needed: &[Option<u64>],
     is_named: &[bool],
     is_damaged: bool,
-) -> Result<StoreUsage, UsageError> {
+) -> StoreUsage {
     let by_hash = stock.segments.iter().enumerate().map(|(place, segment)| (segment.hash, place)).collect();
-    let commits = scene.summaries.iter().map(|summary| summary.hash).collect();
-    let named = named_by_any(repository)?;
-    let (mut store, view) = (
-        StoreUsage::default(),
-        View { repository, stock, needed, is_named, is_damaged, by_hash, commits, named },
-    );
+    let view = View { repository, stock, needed, is_named, is_damaged, by_hash, commits };
+    let mut store = StoreUsage::default();
     for object in &scene.objects {
         store.objects += 1;
         store.bytes += object.length;
         view.add(object, &mut store);
     }
-    Ok(store)
+    store
 }
 
 struct View<'v> {
@@ -43,10 +40,7 @@ struct View<'v> {
     is_named: &'v [bool],
     is_damaged: bool,
     by_hash: HashMap<Hash, usize>,
-    /// Of the snapshots that count.
-    commits: HashSet<Hash>,
-    /// What any commit names, forgotten and replaced ones included.
-    named: HashSet<ShortHash>,
+    commits: &'v Commits,
 }
 
 impl View<'_> {
@@ -71,7 +65,7 @@ impl View<'_> {
         let segment = &self.stock.segments[place];
         let short = segment.hash.short();
         let is_uncertain = self.is_damaged && self.is_named[place];
-        if self.needed[place].is_some() || self.commits.contains(&segment.hash) {
+        if self.needed[place].is_some() || self.commits.counted.contains(&segment.hash) {
             let unneeded = segment.body - self.needed[place].unwrap_or(0);
             store.overhead += segment.length - segment.body;
             *(if is_uncertain { &mut store.uncertain } else { &mut store.wasted }) += unneeded;
@@ -79,7 +73,7 @@ impl View<'_> {
             store.uncertain += segment.length;
         } else if self.repository.gc().holds(&short) {
             store.condemned.add(segment.length);
-        } else if self.named.contains(&short) {
+        } else if self.commits.named_by_any.contains(&short) {
             store.unneeded.add(segment.length);
         } else {
             store.orphans.add(segment.length);
@@ -91,20 +85,9 @@ impl View<'_> {
         let is_commit = object.name.as_str().starts_with("snapshots/");
         let sum = match () {
             () if self.repository.gc().holds(&hash.short()) => &mut store.condemned,
-            () if is_commit || self.named.contains(&hash.short()) => &mut store.unreadable,
+            () if is_commit || self.commits.named_by_any.contains(&hash.short()) => &mut store.unreadable,
             () => &mut store.orphans,
         };
         sum.add(object.length);
     }
-}
-
-fn named_by_any(repository: &Repository) -> Result<HashSet<ShortHash>, UsageError> {
-    let mut named = HashSet::new();
-    for (_, hash) in repository.catalog().commits()? {
-        named.insert(hash.short());
-        if let Some(commit) = repository.snapshot(&hash)? {
-            named.extend(commit.record.deps);
-        }
-    }
-    Ok(named)
 }

@@ -101,7 +101,7 @@ pub fn contents(
     meter: &Meter,
 ) -> Result<(Contents, DamageCount), UsageError> {
     let scene = Scene::look(repository)?;
-    let mut stock = Stock::load(repository.catalog(), &scene.segments())?;
+    let mut stock = Stock::unmarked(repository, &scene)?;
     let is_named = stock.named(&named(repository, &scene.summaries)?);
     let mut roots = Vec::new();
     for summary in snapshots {
@@ -123,13 +123,14 @@ pub fn contents(
         contents_bytes: distinct.values().fold(0, |sum, bytes| sum.saturating_add(*bytes)),
         ..Contents::default()
     };
-    for (number, _) in stock.marks.iter().enumerate().filter(|(_, mark)| **mark != NONE) {
+    for (number, _) in stock.marks().iter().enumerate().filter(|(_, mark)| **mark != NONE) {
         sum.chunks += 1;
         sum.stored += stock.counted(number, &is_named).map(|place| u64::from(place.bytes)).sum::<u64>();
     }
     let mut last = None;
     repository.catalog().scan_chunks(|id, place| {
-        let is_held = last != Some(*id) && stock.number(id).is_some_and(|number| stock.marks[number] != NONE);
+        let is_held =
+            last != Some(*id) && stock.number(id).is_some_and(|number| stock.marks()[number] != NONE);
         sum.bytes += if is_held { u64::from(place.length) } else { 0 };
         last = Some(*id);
     })?;
@@ -144,7 +145,7 @@ fn freed(
     count: usize,
     meter: &Meter,
 ) -> Result<(Vec<Freed>, DamageCount), UsageError> {
-    let mut stock = Stock::load(repository.catalog(), &scene.segments())?;
+    let mut stock = Stock::unmarked(repository, scene)?;
     let is_named = stock.named(&named(repository, &scene.summaries)?);
     let mut roots = Vec::new();
     for (at, summary) in scene.summaries.iter().enumerate() {
@@ -159,7 +160,7 @@ fn freed(
     let damage = Walk::new(&mut reader, &mut stock, &mut join).run(roots.into_iter(), meter)?;
     let mut freed = vec![Freed { data: 0, trees: 0, chunks: 0 }; count];
     let is_owned = |mark: u32| mark != NONE && mark != SEVERAL;
-    for (number, mark) in stock.marks.iter().enumerate().filter(|(_, mark)| is_owned(**mark)) {
+    for (number, mark) in stock.marks().iter().enumerate().filter(|(_, mark)| is_owned(**mark)) {
         let sum = &mut freed[*mark as usize - 1];
         sum.chunks += 1;
         for place in stock.counted(number, &is_named) {

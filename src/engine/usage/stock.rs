@@ -1,23 +1,22 @@
 //! All chunks that the store holds, where, and how many stored bytes each takes there; with a number for each,
 //! which says who holds it. Knows no snapshot and no user.
 //!
-//! Memory is 24 bytes for each chunk of the repository.
+//! What is kept of the last time is taken over, with what lies in segments that are new since. Where that will not do, the
+//! index is gone through. Memory is 24 bytes for each chunk of the repository.
+
+mod additions;
+mod scan;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::codec::{ChunkId, Hash, TAG_LEN};
-use crate::format::BlockKind;
-use crate::index::{Catalog, ChunkKey, IndexError};
-
-/// An object that holds blocks.
-pub struct Segment {
-    /// Of its bytes.
-    pub hash: Hash,
-    /// Its length.
-    pub length: u64,
-    /// Bytes of its blocks, without their tags.
-    pub body: u64,
-}
+use super::UsageError;
+use super::groups::Groups;
+use super::scene::Scene;
+use crate::codec::{ChunkId, TAG_LEN};
+use crate::index::{
+    ChunkKey, Division, HeldPlace, HeldSegment, Holdings, HoldingsHead, IndexError, PartsChange,
+};
+use crate::repo::Repository;
 
 /// Where a chunk lies, and what it takes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +28,12 @@ pub struct Place {
 
 impl Place {
     const TREE: u32 = 1 << 31;
+    /// Of a chunk's first place: there are others. Not kept.
+    const SEVERAL: u32 = 1 << 30;
 
     /// The place of the segment in [`Stock::segments`].
     pub fn segment(self) -> usize {
-        (self.segment & !Self::TREE) as usize
+        (self.segment & !(Self::TREE | Self::SEVERAL)) as usize
     }
 
     /// Whether it lies among trees.
@@ -47,10 +48,18 @@ pub struct Stock {
     first: Vec<Place>,
     /// Of chunks that lie in several places, the others.
     others: HashMap<u32, Vec<Place>>,
-    /// The number of each chunk: who holds it.
-    pub marks: Vec<u32>,
+    marks: Vec<u32>,
     /// The segments that were listed and are known.
-    pub segments: Vec<Segment>,
+    pub segments: Vec<HeldSegment>,
+    /// Whether no block was left out as damaged.
+    pub is_exact: bool,
+    kept: Option<Kept>,
+}
+
+/// How a stock that was kept differs from what is kept.
+struct Kept {
+    division: Division,
+    changed: Vec<bool>,
 }
 
 /// A block as it is stored, and unpacked.
@@ -62,6 +71,16 @@ struct Block {
 }
 
 impl Block {
+    fn of(stored_len: u32, raw_len: u32, is_tree: bool) -> Self {
+        Self { body: stored_len.saturating_sub(TAG_LEN as u32), raw: raw_len, is_tree }
+    }
+
+    /// The place of a chunk in this block.
+    fn place(self, segment: usize, start: u32, length: u32) -> Place {
+        let tree = if self.is_tree { Place::TREE } else { 0 };
+        Place { segment: segment as u32 | tree, bytes: self.share(start, length) }
+    }
+
     /// The share of `length` bytes from `start` on in the stored ones. Shares of neighbours add up without a rest.
     fn share(self, start: u32, length: u32) -> u32 {
         let until = |end: u64| u64::from(self.body) * end / u64::from(self.raw.max(1));
@@ -71,49 +90,94 @@ impl Block {
 }
 
 impl Stock {
-    /// Reads the catalogue, in one scan, as far as `listed` has its segments with these lengths.
-    pub fn load(catalog: &Catalog, listed: &HashMap<Hash, u64>) -> Result<Self, IndexError> {
-        let (mut segments, mut places) = (Vec::new(), HashMap::new());
-        for segment in catalog.segments()? {
-            if listed.get(&segment.hash) == Some(&segment.length) {
-                places.insert(segment.row, segments.len());
-                segments.push(Segment { hash: segment.hash, length: segment.length, body: 0 });
-            }
+    fn new(segments: Vec<HeldSegment>, kept: Option<Kept>, is_exact: bool) -> Self {
+        let (keys, first, others, marks) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
+        Self { keys, first, others, marks, segments, is_exact, kept }
+    }
+
+    /// As it was kept, with the numbers of that time, and with what is new; or with the number 0 for each chunk.
+    pub fn find(
+        repository: &Repository,
+        holdings: &Holdings,
+        head: &HoldingsHead,
+        scene: &Scene,
+    ) -> Result<Self, UsageError> {
+        match additions::find(repository, head, scene)? {
+            Some(additions) => Ok(Self::resume(holdings, head, additions)?),
+            None => Ok(scan::scan(repository.catalog(), &scene.segments())?),
         }
-        let mut blocks: Vec<Vec<Block>> = segments.iter().map(|_| Vec::new()).collect();
-        catalog.scan_blocks(|row, _, block| {
-            if let Some(place) = places.get(&row) {
-                let body = block.stored_len.saturating_sub(TAG_LEN as u32);
-                segments[*place].body += u64::from(body);
-                blocks[*place].push(Block {
-                    body,
-                    raw: block.raw_len,
-                    is_tree: block.kind == BlockKind::Tree,
-                });
+    }
+
+    /// Likewise, for who counts something else: all numbers are 0, and it is not to be kept.
+    pub fn unmarked(repository: &Repository, scene: &Scene) -> Result<Self, UsageError> {
+        let find = || {
+            let holdings = Holdings::open(repository.cache())?;
+            Self::find(repository, &holdings, &holdings.load()?, scene)
+        };
+        let mut stock = match find() {
+            // Whoever asks for the account makes it anew.
+            Err(UsageError::Index(error)) if error.is_damage() => {
+                scan::scan(repository.catalog(), &scene.segments())?
             }
-        })?;
-        let distrusted = catalog.distrusted_blocks()?;
-        let (keys, first, others) = (Vec::new(), Vec::new(), HashMap::new());
-        let mut stock = Self { keys, first, others, marks: Vec::new(), segments };
-        catalog.scan_chunks(|id, place| {
-            let is_sound = distrusted.is_empty() || !distrusted.contains(&(place.segment, place.block));
-            let Some(segment) = places.get(&place.segment).filter(|_| is_sound) else { return };
-            let Some(block) = blocks[*segment].get(place.block as usize) else { return };
-            let tree = if block.is_tree { Place::TREE } else { 0 };
-            let bytes = block.share(place.start, place.length);
-            stock.push(ChunkKey::of(id), Place { segment: *segment as u32 | tree, bytes });
-        })?;
-        stock.marks = vec![0; stock.keys.len()];
+            stock => stock?,
+        };
+        stock.clear_marks();
         Ok(stock)
     }
 
-    fn push(&mut self, key: ChunkKey, place: Place) {
+    /// What is kept and what is new, in order.
+    fn resume(
+        holdings: &Holdings,
+        head: &HoldingsHead,
+        additions: additions::Additions,
+    ) -> Result<Self, IndexError> {
+        let kept = Kept { division: head.division, changed: vec![false; head.division.parts()] };
+        let mut stock = Self::new(additions.segments, Some(kept), true);
+        let (segments, groups) = (stock.segments.len(), head.groups.len().max(1));
+        let count = holdings.place_count()? + additions.places.len();
+        stock.keys.reserve(count);
+        stock.first.reserve(count);
+        stock.marks.reserve(count);
+        let (mut new, mut is_sound) = (additions.places.into_iter().peekable(), true);
+        holdings.scan_places(|held| {
+            while let Some((key, place)) = new.next_if(|(key, _)| *key < held.key) {
+                stock.add(key, place);
+            }
+            let place = Place { segment: held.segment, bytes: held.bytes };
+            is_sound &= place.segment() < segments
+                && held.segment & Place::SEVERAL == 0
+                && (held.group as usize) < groups
+                && stock.keys.last().is_none_or(|last| *last <= held.key);
+            stock.push(held.key, place, held.group);
+        })?;
+        new.for_each(|(key, place)| stock.add(key, place));
+        match is_sound {
+            true => Ok(stock),
+            false => Err(IndexError::Damaged("the places of chunks")),
+        }
+    }
+
+    /// A place that is not kept so far.
+    fn add(&mut self, key: ChunkKey, place: Place) {
+        self.push(key, place, Groups::NOBODY);
+        self.note_change(self.keys.len() - 1);
+    }
+
+    fn push(&mut self, key: ChunkKey, place: Place, mark: u32) {
         if self.keys.last() == Some(&key) {
-            let number = self.keys.len() as u32 - 1;
-            return self.others.entry(number).or_default().push(place);
+            let number = self.keys.len() - 1;
+            self.first[number].segment |= Place::SEVERAL;
+            return self.others.entry(number as u32).or_default().push(place);
         }
         self.keys.push(key);
         self.first.push(place);
+        self.marks.push(mark);
+    }
+
+    fn note_change(&mut self, number: usize) {
+        if let Some(kept) = &mut self.kept {
+            kept.changed[kept.division.part(&self.keys[number])] = true;
+        }
     }
 
     /// A chunk's number; none if it is lost.
@@ -121,9 +185,28 @@ impl Stock {
         self.keys.binary_search(&ChunkKey::of(id)).ok()
     }
 
-    /// The chunks with their marks, in order.
-    pub fn entries(&self) -> impl Iterator<Item = (ChunkKey, u32)> {
-        self.keys.iter().copied().zip(self.marks.iter().copied())
+    /// What each chunk is marked with, in order.
+    pub fn marks(&self) -> &[u32] {
+        &self.marks
+    }
+
+    /// Marks a chunk.
+    pub fn set_mark(&mut self, number: usize, mark: u32) {
+        if self.marks[number] != mark {
+            self.marks[number] = mark;
+            self.note_change(number);
+        }
+    }
+
+    /// Takes all marks away, and what is known of those that are kept.
+    pub fn clear_marks(&mut self) {
+        self.kept = None;
+        self.marks.fill(0);
+    }
+
+    /// Whether the marks are those that are kept.
+    pub fn is_resumed(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// The beginnings of all ids, in order.
@@ -131,10 +214,44 @@ impl Stock {
         &self.keys
     }
 
+    /// Which parts differ from what is kept. All if it was not kept, or has outgrown the division.
+    pub fn changed_parts(&self) -> PartsChange {
+        let division = Division::of(self.keys.len());
+        match &self.kept {
+            Some(kept) if division.parts() <= 4 * kept.division.parts() => {
+                let changed = kept.changed.iter().enumerate().filter(|(_, is_changed)| **is_changed);
+                PartsChange::Some(changed.map(|(part, _)| part).collect())
+            }
+            _ => PartsChange::All(division),
+        }
+    }
+
+    /// Shows the places in a part, with the marks that `mark` makes of theirs.
+    pub fn part(
+        &self,
+        division: Division,
+        part: usize,
+        mark: impl Fn(u32) -> u32,
+        visit: &mut dyn FnMut(HeldPlace),
+    ) {
+        let begin = self.keys.partition_point(|key| division.part(key) < part);
+        let here = self.keys[begin..].iter().zip(begin..);
+        for (key, number) in here.take_while(|(key, _)| division.part(key) == part) {
+            for place in self.places(number) {
+                let segment = place.segment & !Place::SEVERAL;
+                visit(HeldPlace { key: *key, group: mark(self.marks[number]), segment, bytes: place.bytes });
+            }
+        }
+    }
+
     /// Every place of a chunk.
     pub fn places(&self, number: usize) -> impl Iterator<Item = Place> {
-        let others = self.others.get(&(number as u32)).into_iter().flatten();
-        std::iter::once(self.first[number]).chain(others.copied())
+        let first = self.first[number];
+        let others = match first.segment & Place::SEVERAL {
+            0 => None,
+            _ => self.others.get(&(number as u32)),
+        };
+        std::iter::once(first).chain(others.into_iter().flatten().copied())
     }
 
     /// The places of a chunk that count: those in segments that a snapshot names, or all if none is in one.
@@ -151,7 +268,78 @@ impl Stock {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::codec::Hash;
+    use crate::engine::Meter;
+    use crate::engine::testing::Bench;
+    use crate::engine::usage::{UsageOptions, usage};
+
+    fn find(bench: &Bench) -> (Stock, HoldingsHead, Scene) {
+        let holdings = Holdings::open(bench.repository.cache()).unwrap();
+        let (head, scene) = (holdings.load().unwrap(), Scene::look(&bench.repository).unwrap());
+        (Stock::find(&bench.repository, &holdings, &head, &scene).unwrap(), head, scene)
+    }
+
+    /// A segment, whether it is among trees there, and what it takes.
+    type Lies = (Hash, bool, u32);
+
+    /// Each chunk with all places it lies in.
+    fn contents(stock: &Stock) -> Vec<(ChunkKey, Vec<Lies>)> {
+        let places = |number| {
+            let place = |p: Place| (stock.segments[p.segment()].hash, p.is_tree(), p.bytes);
+            let mut places: Vec<_> = stock.places(number).map(place).collect();
+            places.sort_unstable();
+            places
+        };
+        stock.keys().iter().enumerate().map(|(number, key)| (*key, places(number))).collect()
+    }
+
+    #[test]
+    fn what_was_kept_with_what_is_new_is_what_the_index_has() {
+        let mut bench = Bench::new();
+        let options = UsageOptions { now: Timestamp::now(), since: None };
+        for round in 0..4u8 {
+            let home = bench.home("ann");
+            for file in 0..3 * round + 3 {
+                let content: Vec<u8> =
+                    (0..400u32).flat_map(|n| (n * u32::from(file * round + 1)).to_le_bytes()).collect();
+                home.file(format!("file{round}-{file}"), content);
+            }
+            bench.backup(&format!("2026-11-0{}T00:00:00Z", round + 1));
+            let (stock, head, scene) = find(&bench);
+            assert_eq!(stock.is_resumed(), round > 0);
+            assert_eq!(head.segments.len(), usize::from(round));
+            let scanned = scan::scan(bench.repository.catalog(), &scene.segments()).unwrap();
+            assert_eq!(contents(&stock), contents(&scanned));
+            let bodies = |stock: &Stock| stock.segments.iter().map(|s| s.body).collect::<Vec<_>>();
+            assert_eq!(bodies(&stock), bodies(&scanned));
+            usage(&bench.repository, &options, &Meter::default()).unwrap();
+        }
+        // What is kept of a segment that is gone would be too much: everything is looked at again.
+        let rows: Vec<_> = bench.repository.catalog().segments().unwrap().iter().map(|s| s.row).collect();
+        let mut writer =
+            crate::index::CatalogWriter::new(crate::index::Catalog::open(bench.repository.cache()).unwrap());
+        writer.remove_segments(&rows[..1]).unwrap();
+        assert!(!find(&bench).0.is_resumed());
+    }
+
+    #[test]
+    fn a_damaged_block_leaves_nothing_that_one_could_go_on_from() {
+        let mut bench = Bench::new();
+        bench.home("ann").file("file", "content");
+        bench.backup("2026-11-01T00:00:00Z");
+        let options = UsageOptions { now: Timestamp::now(), since: None };
+        usage(&bench.repository, &options, &Meter::default()).unwrap();
+        assert!(find(&bench).0.is_resumed());
+        let row = bench.repository.catalog().segments().unwrap()[0].row;
+        let mut writer =
+            crate::index::CatalogWriter::new(crate::index::Catalog::open(bench.repository.cache()).unwrap());
+        writer.set_distrusted(row, &[0]).unwrap();
+        let (stock, ..) = find(&bench);
+        assert!(!stock.is_resumed() && !stock.is_exact);
+    }
 
     #[test]
     fn the_shares_of_a_block_add_up_to_it() {

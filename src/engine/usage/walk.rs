@@ -97,12 +97,12 @@ impl<'w> Walk<'w> {
     }
 
     fn visit(&mut self, task: &Task) -> Result<(), UsageError> {
-        let before = self.stock.marks[task.number];
+        let before = self.stock.marks()[task.number];
         let mark = (self.join)(before, task.mark);
         if mark == before {
             return Ok(());
         }
-        self.stock.marks[task.number] = mark;
+        self.stock.set_mark(task.number, mark);
         match self.read(task) {
             Ok(Object::Page(page)) => self.page(page, task.mark),
             Ok(Object::Pages(pages)) => {
@@ -157,7 +157,8 @@ impl<'w> Walk<'w> {
     fn data(&mut self, id: &ChunkId, mark: u32) {
         match self.stock.number(id) {
             Some(number) => {
-                self.stock.marks[number] = (self.join)(self.stock.marks[number], mark);
+                let mark = (self.join)(self.stock.marks()[number], mark);
+                self.stock.set_mark(number, mark);
             }
             None => drop(self.damage.lost.insert(ChunkKey::of(id))),
         }
@@ -168,7 +169,7 @@ impl<'w> Walk<'w> {
             self.damage.lost.insert(ChunkKey::of(id));
             return Ok(());
         };
-        let here = self.stock.marks[number];
+        let here = self.stock.marks()[number];
         if (self.join)(here, mark) == here {
             return Ok(());
         }

@@ -7,6 +7,9 @@ use crate::codec::Hash;
 use crate::format::{Header, ObjectName, SegmentKind, SnapshotRecord, Toc};
 use crate::index::IndexError;
 
+/// A longer write-ahead log than this is worth emptying.
+const LONG_LOG: u64 = 64 << 20;
+
 /// The catalogue, for one writer.
 pub struct CatalogWriter(pub(super) Catalog);
 
@@ -29,6 +32,17 @@ impl CatalogWriter {
     /// Forgets everything, and begins with a new database.
     pub fn reset(&mut self) -> Result<(), IndexError> {
         self.0.0.recreate(&SCHEMA)
+    }
+
+    /// Whether the write-ahead log is longer than it need be.
+    pub fn has_long_log(&self) -> bool {
+        self.0.0.log_len() > LONG_LOG
+    }
+
+    /// Empties the write-ahead log, unless somebody reads from it at this moment; says whether it did. SQLite itself begins
+    /// the log anew only when it meets a moment without readers, which beside busy threads may never come.
+    pub fn empty_log(&self) -> Result<bool, IndexError> {
+        self.0.0.empty_log()
     }
 
     /// Adds a segment that is whole in the store, in one transaction. Adding it again changes nothing.

@@ -20,7 +20,7 @@ use crate::support::Site;
 const FILES: u64 = 100;
 /// One folder in so many is the same in ten homes.
 const SHARED: u64 = 5;
-/// Homes in a commit, while they are made.
+/// Homes in a commit, while they are made, if `HOMEKEEP_SCALE_PORTION` does not say how many.
 const PORTION: u64 = 20;
 
 fn wanted(variable: &str, default: u64) -> u64 {
@@ -61,6 +61,8 @@ struct Made {
     trees: Vec<Vec<ChunkId>>,
     roots: Vec<ChunkId>,
     previous: Option<Hash>,
+    /// The most bytes that the index's write-ahead log ever had.
+    log: u64,
 }
 
 impl Made {
@@ -111,13 +113,15 @@ impl Made {
         self.previous = Some(self.repository.commit(writer.finish().unwrap(), record).unwrap().hash);
     }
 
-    /// Some homes more. A session holds a moment of the index, so that its log grows for as long: not all at once.
+    /// Some homes more.
     fn more(&mut self, session: &mut WriteSession, homes: Range<u64>) {
         for home in homes {
             let seed = |n: u64| if n.is_multiple_of(SHARED) { home / 10 * 10 } else { home } << 32 | n;
             let folders: Vec<ChunkId> = (0..self.folders).map(|n| folder(session, seed(n))).collect();
             self.roots.push(Self::root(session, &folders));
             self.trees.push(folders);
+            let log = std::fs::metadata(self.repository.cache().join("index.sqlite-wal"));
+            self.log = self.log.max(log.map_or(0, |log| log.len()));
         }
     }
 
@@ -150,14 +154,17 @@ fn figures_of_a_thousand_homes() {
         trees: Vec::new(),
         roots: Vec::new(),
         previous: None,
+        log: 0,
     };
     let began = Instant::now();
-    let portions = homes.div_ceil(PORTION);
+    let size = wanted("HOMEKEEP_SCALE_PORTION", PORTION);
+    let portions = homes.div_ceil(size);
     for portion in 0..portions {
-        let more = portion * PORTION..homes.min((portion + 1) * PORTION);
+        let more = portion * size..homes.min((portion + 1) * size);
         made.commit(portion, |made, session| made.more(session, more));
     }
-    eprintln!("all homes made in {:?}, peak {} MiB", began.elapsed(), peak());
+    let log = made.log >> 20;
+    eprintln!("all homes made in {:?}, peak {} MiB, the index's log {log} MiB", began.elapsed(), peak());
     for number in portions..snapshots {
         made.commit(number, |made, session| made.next(session, number));
     }

@@ -53,7 +53,7 @@ impl<'a> Walker<'a> {
         Ok(Self {
             scan,
             session: writer.session()?,
-            reader: repository.reader()?,
+            reader: repository.reader()?.passing(),
             seen: seen.reader()?,
             saver: FileSaver::new(scan.chunker, scan.meter),
             list_buffer: ListBuffer::default(),
