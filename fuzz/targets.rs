@@ -8,8 +8,8 @@ use homekeep::codec::{
     Chunker, ChunkerParameters, Codec, Decompressor, Domain, Hash, MasterKey, Opener, RepositoryKeys,
 };
 use homekeep::format::{
-    CommitName, ContentList, Descriptor, Entry, GcRecord, Header, MAX_BLOCK_LEN, ObjectName, Slot,
-    SnapshotRecord, Toc, Trailer, TreeObject,
+    CommitName, ContentList, Descriptor, Entry, GcRecord, Header, HistoryRecord, MAX_BLOCK_LEN, ObjectName,
+    Slot, SnapshotRecord, Toc, Trailer, TreeObject,
 };
 use homekeep::keys::{parse_key, render_key};
 use homekeep::vault::Document;
@@ -18,13 +18,14 @@ use homekeep::vault::Document;
 type Body = fn(&[u8]);
 
 /// Every target, by the name of its folder in `corpus/` and of its file in `fuzz_targets/`.
-pub const ALL: [(&str, Body); 17] = [
+pub const ALL: [(&str, Body); 18] = [
     ("commit_name", commit_name),
     ("content_list", content_list),
     ("cuts", cuts),
     ("descriptor", descriptor),
     ("entry", entry),
     ("gc_record", gc_record),
+    ("history_record", history_record),
     ("key_file", key_file),
     ("object_name", object_name),
     ("segment", segment),
@@ -208,6 +209,12 @@ fn entry(bytes: &[u8]) {
 
 fn gc_record(bytes: &[u8]) {
     if let Ok(record) = GcRecord::from_bytes(bytes) {
+        assert_eq!(record.to_bytes(), bytes);
+    }
+}
+
+fn history_record(bytes: &[u8]) {
+    if let Ok(record) = HistoryRecord::from_bytes(bytes) {
         assert_eq!(record.to_bytes(), bytes);
     }
 }

@@ -5,6 +5,7 @@
 mod error;
 mod live;
 mod options;
+mod remember;
 mod repack;
 mod report;
 
@@ -56,6 +57,7 @@ pub fn prune(
     let known: HashSet<ObjectName> = repository.gc().names().cloned().collect();
     let again = World::look_again(repository, options, world)?;
     let doomed = doomed(repository, &again, &known, options, &mut report);
+    remember::remember(repository, &again, &doomed)?;
     delete(repository, &doomed, meter, &mut report)?;
     record_deleted(repository, &again, &doomed, &known, options)?;
     clean_up(repository, options, &mut report)?;

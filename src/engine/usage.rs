@@ -10,6 +10,7 @@ mod charge;
 mod error;
 mod folders;
 mod groups;
+mod growth;
 mod holders;
 mod objects;
 mod report;
@@ -26,6 +27,7 @@ pub use breakdown::{AGES, Distinction, FileKind, KindUsage, PathUsage, by_kind, 
 pub use charge::Charged;
 pub use error::UsageError;
 pub use folders::by_folder;
+pub use growth::{Grown, GrowthPoint, StorePoint, growth};
 pub use report::{DamageCount, Freed, Growth, HomeState, StoreUsage, Stored, Sum, UsageReport, UserUsage};
 
 pub use snapshots::{Contents, SnapshotUsage, by_snapshot, contents, freed_by};
@@ -37,7 +39,7 @@ use crate::repo::Repository;
 use account::Account;
 use holders::Holders;
 use scene::Scene;
-use states::State;
+use states::{Earlier, State};
 use stock::Stock;
 use vaulted::Vaulted;
 
@@ -78,7 +80,9 @@ fn usage_with(
     let scene = Scene::look(repository)?;
     let mut moments = states::horizons(options.now).to_vec();
     moments.extend(options.since);
-    let states = states::states(repository, &scene.summaries, options.now, &moments)?;
+    let past = repository.past()?;
+    let earlier = Earlier { forgotten: repository.forgotten_summaries()?, history: past.history };
+    let states = states::states(repository, &scene.summaries, &earlier, options.now, &moments)?;
     let read_before = Meter::read(&meter.directories);
     let basis = basis(&scene, &states);
     let (account, vaulted) = match kept(holdings, &basis)? {
@@ -95,7 +99,7 @@ fn usage_with(
         snapshots: scene.summaries.len(),
         users: users.collect(),
         store: account.store,
-        damage: account.damage,
+        damage: DamageCount { history: past.unreadable.len() as u64, ..account.damage },
         trees_read: Meter::read(&meter.directories) - read_before,
     })
 }

@@ -7,6 +7,7 @@ mod content;
 mod descriptor;
 mod gc;
 mod hints;
+mod history;
 mod image;
 mod name;
 mod segment;
@@ -19,6 +20,7 @@ pub use content::{Content, ContentList, Extent, INLINE_EXTENTS, ListBuilder};
 pub use descriptor::Descriptor;
 pub use gc::{GcKind, GcRecord, ShortHash};
 pub use hints::Hint;
+pub use history::{HistoryPoint, HistoryRecord, HomeSize, StoreSize};
 pub use image::ImageRecord;
 pub use name::{CommitName, ObjectName, ParseNameError};
 pub use segment::{

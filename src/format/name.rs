@@ -24,6 +24,8 @@ impl ObjectName {
 
     /// Where records of garbage collection are.
     pub const GC: &'static str = "gc/";
+    /// Where sizes of the past are.
+    pub const HISTORY: &'static str = "history/";
     /// Where bulk segments are.
     pub const SEGMENTS: &'static str = "segments/";
 
@@ -46,6 +48,11 @@ impl ObjectName {
     /// A published index image, sorted by time.
     pub fn index(time: Timestamp, hash: &Hash) -> Self {
         Self(format!("index/{}-{hash}", compact(time)))
+    }
+
+    /// Sizes of the past, sorted by when they were written.
+    pub fn history(time: Timestamp, hash: &Hash) -> Self {
+        Self(format!("{}{}-{hash}", Self::HISTORY, compact(time)))
     }
 
     /// The mark that hides a snapshot.

@@ -4,6 +4,7 @@
 mod distrust;
 mod error;
 mod gc;
+mod history;
 mod image;
 mod inventory;
 mod marks;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 
 pub use error::RepoError;
 pub use gc::GcRecords;
+pub use history::{History, Past};
 pub use inventory::SyncReport;
 pub use object::{DamagedBlocks, ObjectCheck, ObjectDamage, ObjectReader};
 pub use reach::{ExactDeps, Reached, SegmentUsage};

@@ -10,7 +10,7 @@ use crate::format::{BlockKind, Header, ObjectName, TocBlock};
 use crate::store::Store;
 
 /// Where segments are, whatever they are for.
-const SEGMENT_FOLDERS: [&str; 4] = ["segments/", "snapshots/", "index/", "gc/"];
+const SEGMENT_FOLDERS: [&str; 5] = ["segments/", "snapshots/", "index/", "gc/", "history/"];
 
 /// Reads objects, one after the other; one for each thread.
 pub struct ObjectReader {

@@ -33,7 +33,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 "#;
 
 /// Where the compiled library is; made once.
-fn shim() -> &'static Path {
+pub fn shim() -> &'static Path {
     static SHIM_PATH: OnceLock<PathBuf> = OnceLock::new();
     SHIM_PATH.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap().keep();

@@ -161,6 +161,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "descriptor" => vec![bytes("descriptor")],
         "slot" => [vec![bytes("slot_key_file"), bytes("slot_passphrase")], refused("slot")].concat(),
         "gc_record" => gc_records(),
+        "history_record" => vec![bytes("history"), vec![0x83, 1, 0x80, 0x80]],
         "snapshot_record" => [vec![bytes("record")], refused("record")].concat(),
         "segment" => vec![segment],
         "segment_header" => vec![segment[..80].to_vec()],

@@ -5,6 +5,7 @@ mod brute;
 mod commands;
 mod example;
 mod histories;
+mod past;
 mod scale;
 
 use std::fs;

@@ -10,8 +10,9 @@ use homekeep::codec::{
 };
 use homekeep::format::{
     Attention, Attributes, BlockKind, ChunkEntry, CommitName, Content, ContentList, Descriptor, Entry,
-    EntryKind, Extent, Header, HomeRecord, Owner, Page, PageIndex, SegmentKind, SegmentWriter, Slot,
-    SnapshotRecord, Toc, TocBlock, Trailer, TreeObject, VaultItem, Xattr, flags,
+    EntryKind, Extent, Header, HistoryPoint, HistoryRecord, HomeRecord, HomeSize, Owner, Page, PageIndex,
+    SegmentKind, SegmentWriter, Slot, SnapshotRecord, StoreSize, Toc, TocBlock, Trailer, TreeObject,
+    VaultItem, Xattr, flags,
 };
 use homekeep::keys::{Cost, KeyFile, Secret, open_slot, seal_slot};
 use serde_json::{Value, json};
@@ -73,6 +74,7 @@ fn what_the_vectors_say_is_what_is_read() {
     assert_eq!(TreeObject::from_bytes(&bytes("page_index")), Ok(TreeObject::Index(page_index())));
     assert_eq!(ContentList::from_bytes(&bytes("content_list")), Ok(content_list()));
     assert_eq!(SnapshotRecord::from_bytes(&bytes("record")), Ok(record()));
+    assert_eq!(HistoryRecord::from_bytes(&bytes("history")), Ok(history()));
     assert_eq!(Descriptor::from_bytes(&bytes("descriptor")), Ok(descriptor()));
     assert!(Descriptor::is_authentic(&bytes("descriptor"), &keys()));
     for (name, secret) in [("slot_key_file", key_file_secret()), ("slot_passphrase", passphrase())] {
@@ -119,9 +121,8 @@ fn the_page_quotes_the_vectors() {
     let mut quoted = vec![&vectors["chunk_id"]["id"], &vectors["tree_id"]["id"], &vectors["segment"]["name"]];
     quoted.extend(vectors["derived_keys"].as_object().unwrap().values());
     quoted.extend(vectors["gear_table"]["first_words"].as_array().unwrap());
-    for name in
-        ["slot_key_file", "slot_passphrase", "descriptor", "content_list", "page_index", "page", "record"]
-    {
+    let objects = ["descriptor", "content_list", "page_index", "page", "record", "history"];
+    for name in ["slot_key_file", "slot_passphrase"].into_iter().chain(objects) {
         quoted.push(&vectors[name]["bytes"]);
     }
     for text in quoted {
@@ -170,6 +171,7 @@ fn written() -> Value {
         "page": named(&page().to_bytes()),
         "page_index": named(&page_index().to_bytes()),
         "record": { "bytes": hex(&record().to_bytes()) },
+        "history": { "bytes": hex(&history().to_bytes()) },
         "refused": refused(),
     })
 }
@@ -380,6 +382,14 @@ fn entry(name: &str, kind: EntryKind, mode: u16, attributes: Attributes) -> Entr
     };
     let (mtime_s, mtime_ns) = if name == "fifo" { (-1, 999_999_999) } else { (1_764_000_000, 123_456_789) };
     Entry { name: name.into(), kind, mode, owner: owner.into(), mtime_s, mtime_ns, attributes }
+}
+
+fn history() -> HistoryRecord {
+    let home = |user: &str, files, bytes| HomeSize { user: user.into(), files, bytes };
+    let homes = vec![home("ann", 365, 27_904), home("bob", 0, 0)];
+    let point = |time_ms, homes| HistoryPoint { time_ms, source: "lab".into(), homes };
+    let points = vec![point(-1, vec![]), point(1_795_505_142_123, homes)];
+    HistoryRecord { points, stores: vec![StoreSize { time_ms: 1_795_505_143_000, bytes: 1 << 40 }] }
 }
 
 fn record() -> SnapshotRecord {

@@ -33,7 +33,7 @@ use crate::engine::lookup::lookup;
 use crate::engine::select::{Choice, SelectedPlace, SnapshotSpec};
 use crate::engine::usage::{
     DamageCount, Distinction, UsageError, UsageOptions, UserUsage, by_kind, by_path, by_snapshot, freed_by,
-    usage,
+    growth, usage,
 };
 use crate::index::Summary;
 use crate::repo::Repository;
@@ -49,16 +49,22 @@ pub fn run(context: &Context, arguments: &UsageArguments) -> Result<Exit, CliErr
         Question::Together(snapshots) => asked.together(&snapshots)?,
         Question::Path(spec) => asked.path(&summaries, &spec)?,
         Question::Kind(distinction, key) => asked.kinds(distinction, key)?,
+        Question::Times => asked.times()?,
     };
-    if !damage.is_none() {
+    if damage.lost + damage.unreadable > 0 {
         context.output.warn(&format!(
             "{} missing and {} unreadable: figures lack what hangs on them; `homekeep check` says whose they are",
             count(damage.lost, "chunk is", "chunks are"),
             count(damage.unreadable, "tree is", "trees are")
         ));
-        return Ok(Exit::Problems);
     }
-    Ok(indexed.exit())
+    if damage.history > 0 {
+        context.output.warn(&format!(
+            "{} of the past cannot be read: growth lacks what only they say; `homekeep check` names them",
+            count(damage.history, "record", "records")
+        ));
+    }
+    Ok(if damage.is_none() { indexed.exit() } else { Exit::Problems })
 }
 
 /// What the command line asks for.
@@ -68,6 +74,7 @@ enum Question<'s> {
     Together(Vec<&'s Summary>),
     Path(OsString),
     Kind(Distinction, &'static str),
+    Times,
 }
 
 struct Asked<'a> {
@@ -99,6 +106,7 @@ impl Asked<'_> {
             (Some(By::Snapshot), _) => nothing_named(Question::Snapshots),
             (Some(By::Type), _) => nothing_named(Question::Kind(Distinction::Extension, "type")),
             (Some(By::Age), _) => nothing_named(Question::Kind(Distinction::Age, "age")),
+            (Some(By::Time), _) => nothing_named(Question::Times),
             (Some(By::Path), [one]) => Ok(Question::Path(place(one))),
             (None, [one]) if is_place(one) => Ok(Question::Path(place(one))),
             (Some(By::Path), _) => {
@@ -211,6 +219,15 @@ impl Asked<'_> {
         let sorted = (distinction == Distinction::Extension).then_some("stored_bytes");
         self.show(parts::kinds(&found, key), sorted, None)?;
         Ok(damage)
+    }
+
+    fn times(&self) -> Result<DamageCount, CliError> {
+        self.refuse_hosts_and_tags()?;
+        let since = self.arguments.since.as_deref().map(moment).transpose()?;
+        let since_ms = since.map_or(i64::MIN, Timestamp::as_millisecond);
+        let grown = growth(self.repository, &self.arguments.filter.filter(), self.now)?;
+        self.show(parts::times(&grown, since_ms), None, None)?;
+        Ok(DamageCount { history: grown.unreadable, ..DamageCount::default() })
     }
 
     /// Shows that trees are read, while they are.

@@ -19,6 +19,7 @@ enum Role {
     Image,
     Mark,
     Record,
+    History,
     Foreign,
 }
 
@@ -38,6 +39,8 @@ pub fn take(repository: &mut Repository, report: &mut CheckReport) -> Result<(),
     if let Err(error) = repository.require_known_gc() {
         report.add(error, true);
     }
+    // What cannot be read of it tells an admin less; no snapshot needs it.
+    repository.past()?.unreadable.into_iter().for_each(|error| report.add(error, false));
     count_orphans(repository, report)
 }
 
@@ -52,6 +55,7 @@ fn role(name: &ObjectName) -> Role {
         "index" if hash.is_some() => Role::Image,
         "forgotten" if name.forgotten_snapshot().is_some() => Role::Mark,
         "gc" if name.gc_kind().is_some() => Role::Record,
+        "history" if hash.is_some() => Role::History,
         _ => Role::Foreign,
     }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::charge::{Charged, Charger, Event};
 use super::report::DamageCount;
 use super::scene::{Scene, named};
-use super::states::states;
+use super::states::{Earlier, states};
 use super::stock::Stock;
 use super::{Meter, UsageError};
 use crate::codec::ChunkId;
@@ -110,7 +110,7 @@ pub fn by_kind(
     let mut charger = charger(repository, &scene)?;
     let mut sums: HashMap<FileKind, Charged> = HashMap::new();
     let is_of_source = |source: &String| filter.sources.is_empty() || filter.sources.contains(source);
-    for state in states(repository, &scene.summaries, now, &[])? {
+    for state in states(repository, &scene.summaries, &Earlier::default(), now, &[])? {
         let tree = state.newest.and_then(|newest| newest.tree);
         let is_wanted = filter.accepts_user(&state.user) && is_of_source(&state.source);
         let Some(tree) = tree.filter(|_| is_wanted) else { continue };

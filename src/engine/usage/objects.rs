@@ -59,6 +59,7 @@ impl View<'_> {
             },
             ("index", Some(_)) => store.images.add(object.length),
             ("gc", _) => store.gc_records.add(object.length),
+            ("history", Some(_)) => store.history.add(object.length),
             ("forgotten", _) => store.marks.add(object.length),
             ("keys", Some(_)) => store.keys.add(object.length),
             _ if object.name == ObjectName::descriptor() => store.descriptor.add(object.length),

@@ -159,6 +159,8 @@ pub struct StoreUsage {
     pub images: Sum,
     /// Records of garbage collection.
     pub gc_records: Sum,
+    /// Sizes of the past.
+    pub history: Sum,
     /// Marks on forgotten snapshots.
     pub marks: Sum,
     /// Key slots.
@@ -182,8 +184,9 @@ impl StoreUsage {
 
     /// What else lies there: what keeps the repository together.
     pub fn upkeep(&self) -> u64 {
-        let objects = [self.images, self.gc_records, self.marks, self.keys, self.descriptor, self.other];
-        self.overhead + objects.iter().map(|sum| sum.bytes).sum::<u64>()
+        let kept = [self.images, self.gc_records, self.history, self.marks, self.keys, self.descriptor];
+        let objects = kept.into_iter().chain([self.other]);
+        self.overhead + objects.map(|sum| sum.bytes).sum::<u64>()
     }
 
     /// Of what it cannot be told whether it is needed.
@@ -199,6 +202,8 @@ pub struct DamageCount {
     pub lost: u64,
     /// Trees and lists that cannot be read: whatever they lead to is not accounted for.
     pub unreadable: u64,
+    /// Objects with sizes of the past that cannot be read: growth lacks what they had.
+    pub history: u64,
 }
 
 impl DamageCount {

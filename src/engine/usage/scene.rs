@@ -11,7 +11,7 @@ use crate::repo::{RepoError, Repository};
 use crate::store::Listed;
 
 /// Changes whenever the meaning of a figure does.
-const VERSION: &[u8] = b"usage 1";
+const VERSION: &[u8] = b"usage 2";
 
 /// The store and the snapshots at one moment.
 pub struct Scene {

@@ -1,4 +1,5 @@
-//! The newest state of each home, and what it was some time before. Reads as few records as it can.
+//! The newest state of each home, and what it was some time before: by the snapshots that count, by those that are
+//! forgotten and not yet gone, and by what is known of the past. Reads as few records as it can.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +10,7 @@ use crate::codec::{ChunkId, SnapshotId};
 use crate::engine::select::newest_first;
 use crate::format::{Attention, EntryKind, HomeRecord};
 use crate::index::Summary;
-use crate::repo::Repository;
+use crate::repo::{History, Repository};
 
 /// What snapshots say of a home.
 pub struct State {
@@ -24,7 +25,25 @@ pub struct State {
     /// The newest state that counts.
     pub newest: Option<Moment>,
     /// The state at each of the moments that were asked for.
-    pub before: Vec<Option<Moment>>,
+    pub before: Vec<Option<Before>>,
+}
+
+/// A home some time ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// When that was seen.
+    pub time: Timestamp,
+    /// Bytes of file content.
+    pub bytes: u64,
+}
+
+/// What tells of the past, besides the snapshots that count.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    /// Snapshots that are forgotten, and not yet gone.
+    pub forgotten: Vec<Summary>,
+    /// Sizes that were kept.
+    pub history: History,
 }
 
 /// A home in one snapshot.
@@ -46,23 +65,26 @@ pub struct Moment {
     pub problems: u64,
 }
 
-/// Which snapshots hold the states of a home.
+/// Which snapshots hold the states of a home, by their places.
 struct Picks {
     state: State,
-    /// The newest state, then one for each moment.
-    normal: Vec<Option<usize>>,
+    /// The newest state.
+    normal: Option<usize>,
     /// The newest in which it had shrunk, if it never was normal.
     shrunk: Option<usize>,
+    /// The state at each moment.
+    before: Vec<Option<(Timestamp, usize)>>,
 }
 
 /// Every home that the snapshots speak of, by source and name, with its state now and at `moments`.
 pub fn states(
     repository: &Repository,
     summaries: &[Summary],
+    earlier: &Earlier,
     now: Timestamp,
     moments: &[Timestamp],
 ) -> Result<Vec<State>, UsageError> {
-    let order = newest_first(summaries, now);
+    let mut order = newest_first(summaries, now);
     let mut places: HashMap<(&str, u32), usize> = HashMap::new();
     let mut homes: Vec<Picks> = Vec::new();
     for (at, (time, summary)) in order.iter().enumerate() {
@@ -74,10 +96,43 @@ pub fn states(
             homes[place].meet(at, *time, mention.attention, moments);
         }
     }
+    let forgotten = if moments.is_empty() { Vec::new() } else { newest_first(&earlier.forgotten, now) };
+    for (at, (time, summary)) in (order.len()..).zip(&forgotten) {
+        let normal = summary.homes.iter().filter(|mention| mention.attention == Attention::Normal);
+        for mention in normal {
+            if let Some(place) = places.get(&(&summary.source[..], mention.user)) {
+                homes[*place].note(at, *time, moments);
+            }
+        }
+    }
+    order.extend(forgotten);
     fill(repository, &order, &mut homes)?;
     let mut states: Vec<State> = homes.into_iter().map(|home| home.state).collect();
     states.sort_unstable_by(|a, b| (&a.source, &a.user).cmp(&(&b.source, &b.user)));
+    recall(&earlier.history, moments, &mut states);
     Ok(states)
+}
+
+/// Where nothing newer is known, states at `moments` are those that were kept.
+fn recall(history: &History, moments: &[Timestamp], states: &mut [State]) {
+    for (slot, moment) in moments.iter().enumerate() {
+        for (time_ms, source, homes) in history.points().rev() {
+            let time = Timestamp::from_millisecond(time_ms).unwrap_or(Timestamp::MIN);
+            if time > *moment {
+                continue;
+            }
+            for home in homes {
+                let found = states.binary_search_by(|state| {
+                    (&state.source[..], &state.user[..]).cmp(&(source, &home.user[..]))
+                });
+                let Ok(found) = found else { continue };
+                let before = &mut states[found].before[slot];
+                if before.is_none_or(|known| known.time < time) {
+                    *before = Some(Before { time, bytes: home.bytes });
+                }
+            }
+        }
+    }
 }
 
 /// The moments that growth is told over.
@@ -90,19 +145,15 @@ impl Picks {
         let before = vec![None; moments.len()];
         let (source, user) = (summary.source.clone(), user.to_vec());
         let state = State { source, user, attention, snapshots: 0, newest: None, before };
-        Self { state, normal: vec![None; moments.len() + 1], shrunk: None }
+        Self { state, normal: None, shrunk: None, before: vec![None; moments.len()] }
     }
 
     /// A snapshot that is older than all before it.
     fn meet(&mut self, at: usize, time: Timestamp, attention: Attention, moments: &[Timestamp]) {
         match attention {
             Attention::Normal => {
-                self.normal[0].get_or_insert(at);
-                for (pick, moment) in self.normal[1..].iter_mut().zip(moments) {
-                    if time <= *moment {
-                        pick.get_or_insert(at);
-                    }
-                }
+                self.normal.get_or_insert(at);
+                self.note(at, time, moments);
             }
             Attention::Shrunk => drop(self.shrunk.get_or_insert(at)),
             Attention::Missing | Attention::Removed => return,
@@ -110,9 +161,19 @@ impl Picks {
         self.state.snapshots += 1;
     }
 
+    /// A snapshot in which it was as it should be.
+    fn note(&mut self, at: usize, time: Timestamp, moments: &[Timestamp]) {
+        for (pick, moment) in self.before.iter_mut().zip(moments) {
+            if time <= *moment && pick.is_none_or(|(known, _)| known < time) {
+                *pick = Some((time, at));
+            }
+        }
+    }
+
+    /// The places of snapshots that are wanted, with 0 for the newest state and a moment's number and 1 for the others.
     fn wanted(&self) -> impl Iterator<Item = (usize, usize)> {
-        let newest = self.normal[0].or(self.shrunk);
-        let all = std::iter::once(newest).chain(self.normal[1..].iter().copied());
+        let before = self.before.iter().map(|pick| pick.map(|(_, at)| at));
+        let all = std::iter::once(self.normal.or(self.shrunk)).chain(before);
         all.enumerate().filter_map(|(slot, at)| Some((at?, slot)))
     }
 }
@@ -130,7 +191,7 @@ fn fill(
         }
     }
     for (at, wanted) in wanted {
-        let (_, summary) = order[at];
+        let (time, summary) = order[at];
         let Some(snapshot) = repository.snapshot(&summary.hash)? else { continue };
         let records = &snapshot.record.homes;
         for (home, slot) in wanted {
@@ -139,7 +200,7 @@ fn fill(
             let moment = found.map(|found| moment(summary, &records[found]));
             match slot.checked_sub(1) {
                 None => state.newest = moment,
-                Some(slot) => state.before[slot] = moment,
+                Some(slot) => state.before[slot] = moment.map(|moment| Before { time, bytes: moment.bytes }),
             }
         }
     }

@@ -32,7 +32,7 @@ impl Damage {
 
     /// How much it is.
     pub fn count(&self) -> DamageCount {
-        DamageCount { lost: self.lost.len() as u64, unreadable: self.unreadable.len() as u64 }
+        DamageCount { lost: self.lost.len() as u64, unreadable: self.unreadable.len() as u64, history: 0 }
     }
 }
 

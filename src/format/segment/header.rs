@@ -43,6 +43,7 @@ impl Header {
             2 => SegmentKind::Commit,
             3 => SegmentKind::Index,
             4 => SegmentKind::Collection,
+            5 => SegmentKind::History,
             _ => return Err(malformed("unknown kind")),
         };
         if bytes[9] != 0 {

@@ -49,6 +49,8 @@ pub enum SegmentKind {
     Index = 3,
     /// A record of garbage collection.
     Collection = 4,
+    /// What homes came to in the past.
+    History = 5,
 }
 
 /// Why a segment cannot be read.

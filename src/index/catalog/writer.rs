@@ -136,6 +136,7 @@ fn insert_segment(
         SegmentKind::Commit => 2,
         SegmentKind::Index => 3,
         SegmentKind::Collection => 4,
+        SegmentKind::History => 5,
     };
     let row: i64 = transaction.query_row(
         "INSERT INTO segments (hash, name, length, kind, header) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING segment",

@@ -148,6 +148,18 @@ fn a_record_of_garbage_collection_cut_zeroed_or_grown_gives_right_results_or_nam
     assert_survives(&tiny, "gc/", zeroed_or_grown);
 }
 
+#[test]
+fn every_flipped_byte_of_history_gives_right_results_or_names_it() {
+    assert_survives(&Tiny::with_history(), "history/", flipped);
+}
+
+#[test]
+fn history_cut_at_every_length_zeroed_or_grown_gives_right_results_or_names_it() {
+    let tiny = Tiny::with_history();
+    assert_survives(&tiny, "history/", cut);
+    assert_survives(&tiny, "history/", zeroed_or_grown);
+}
+
 /// A new machine that begins with an image has not read the segments whose ends the image repeats.
 #[test]
 fn damage_behind_an_index_image_gives_right_results_or_names_the_object() {

@@ -12,7 +12,7 @@ use homekeep::engine::prune::{PruneOptions, prune};
 use homekeep::engine::select::{Filter, states};
 use homekeep::format::{BlockKind, ChunkEntry, ObjectName, SegmentKind, SegmentWriter};
 use homekeep::keys::{Cost, Secret};
-use homekeep::repo::Repository;
+use homekeep::repo::{History, Repository};
 use homekeep::store::{MemoryStore, Store};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -80,6 +80,17 @@ impl Tiny {
     pub fn with_image() -> Self {
         let tiny = Self::new();
         tiny.site.repository().publish_index().unwrap();
+        tiny
+    }
+
+    /// The same with sizes of the past: those that its snapshots would leave behind.
+    pub fn with_history() -> Self {
+        let tiny = Self::new();
+        let (repository, mut history) = (tiny.site.repository(), History::default());
+        repository.snapshots().unwrap().iter().for_each(|snapshot| history.add_snapshot(&snapshot.record));
+        history.add_store(Timestamp::now(), 1 << 20);
+        repository.add_history(history, Timestamp::now()).unwrap();
+        assert_eq!(tiny.names("history/").len(), 1);
         tiny
     }
 

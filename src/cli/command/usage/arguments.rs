@@ -21,7 +21,7 @@ pub struct UsageArguments {
     /// What a row is [default: user; path for a user that is named]
     #[arg(long, value_name = "WHAT")]
     pub by: Option<By>,
-    /// Tell growth since this time, too: `yesterday`, `2026-11-01`, `3 days ago`
+    /// Tell growth since this time, too, or with `--by time` only what is newer: `yesterday`, `2026-11-01`, `3 days ago`
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Only the first N rows, or entries of a folder; with --html, look into the N largest homes [default there: 8]
@@ -61,4 +61,6 @@ pub enum By {
     Type,
     /// Files of about the same age, in the newest states of all homes
     Age,
+    /// A moment, newest first: what homes and the store came to then
+    Time,
 }

@@ -6,7 +6,6 @@ mod bars;
 mod chart;
 mod days;
 mod folders;
-mod growth;
 mod homes;
 mod markup;
 mod store;
@@ -19,7 +18,7 @@ use super::rows::{Cell, Rows};
 use crate::cli::quota::QuotaConfig;
 use crate::cli::report_file::Kind;
 use crate::cli::text::{self, count};
-use crate::engine::usage::{Contents, PathUsage, UsageReport, UserUsage};
+use crate::engine::usage::{Contents, Grown, PathUsage, UsageReport, UserUsage};
 use crate::index::Summary;
 
 /// The file.
@@ -42,7 +41,9 @@ pub struct Sheet<'a> {
     pub quota: &'a QuotaConfig,
     /// The snapshots, oldest first.
     pub snapshots: &'a [&'a Summary],
-    /// What these hold.
+    /// How all homes and the store grew.
+    pub grown: Grown,
+    /// What the snapshots hold.
     pub contents: Contents,
     /// What is in some of the homes.
     pub folders: &'a [(&'a UserUsage, Vec<PathUsage>)],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::rows::{Cell, Rows, numbers, words};
 use crate::engine::HomePath;
-use crate::engine::usage::{AGES, Charged, FileKind, Freed, KindUsage, PathUsage, SnapshotUsage};
+use crate::engine::usage::{AGES, Charged, FileKind, Freed, Grown, KindUsage, PathUsage, SnapshotUsage};
 use crate::index::Summary;
 
 fn sums(sum: &Charged) -> [Cell; 3] {
@@ -86,6 +86,25 @@ pub fn freed(snapshots: &[&Summary], freed: &Freed) -> Rows {
         Cell::Count(freed.chunks),
     ];
     Rows { columns, rows: vec![row], message_type: "freed" }
+}
+
+/// Moments from `since_ms` on, newest first.
+pub fn times(grown: &Grown, since_ms: i64) -> Rows {
+    let columns = vec![
+        words("time", "time"),
+        numbers("bytes", "size"),
+        numbers("bytes_new", "new"),
+        numbers("store_bytes", "store"),
+    ];
+    let size = |bytes: Option<u64>| bytes.map_or(Cell::None, Cell::Size);
+    let homes = grown.homes.iter().map(|point| (point.time_ms, Some(point.bytes), point.bytes_new, None));
+    let store = grown.store.iter().map(|point| (point.time_ms, None, None, Some(point.bytes)));
+    let mut moments: Vec<_> = homes.chain(store).filter(|(time_ms, ..)| *time_ms >= since_ms).collect();
+    moments.sort_by_key(|(time_ms, ..)| std::cmp::Reverse(*time_ms));
+    let row = |(time_ms, bytes, bytes_new, store): (i64, Option<u64>, Option<u64>, Option<u64>)| {
+        vec![Cell::Time(Some(time_ms)), size(bytes), size(bytes_new), size(store)]
+    };
+    Rows { columns, rows: moments.into_iter().map(row).collect(), message_type: "moment" }
 }
 
 /// Folders with what is in them, each followed by its entries: those that take most first, and of these `top`.

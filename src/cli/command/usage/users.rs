@@ -148,6 +148,7 @@ pub fn store_lines(store: &StoreUsage) -> Vec<StoreLine> {
         whole("unreadable", "unreadable", store.unreadable),
         whole("images", "images of the index", store.images),
         whole("gc_records", "records of prunes", store.gc_records),
+        whole("history", "sizes of the past", store.history),
         whole("marks", "marks on forgotten snapshots", store.marks),
         whole("keys", "key slots", store.keys),
         whole("descriptor", "descriptor", store.descriptor),
@@ -196,6 +197,7 @@ pub struct Summary {
     over_quota: Vec<Over>,
     chunks_lost: u64,
     trees_unreadable: u64,
+    history_unreadable: u64,
     /// Trees that were read because something had changed.
     trees_read: u64,
 }
@@ -217,6 +219,7 @@ impl Summary {
             over_quota,
             chunks_lost: report.damage.lost,
             trees_unreadable: report.damage.unreadable,
+            history_unreadable: report.damage.history,
             trees_read: report.trees_read,
         }
     }

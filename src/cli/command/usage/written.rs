@@ -8,7 +8,7 @@ use super::{Asked, UsageArguments, prometheus, users};
 use crate::cli::error::CliError;
 use crate::cli::report_file::ReportFile;
 use crate::cli::text;
-use crate::engine::usage::{UsageReport, UserUsage, by_folder, contents};
+use crate::engine::usage::{UsageReport, UserUsage, by_folder, contents, growth};
 use crate::index::Summary;
 
 /// How many homes are looked into, the largest first.
@@ -59,8 +59,9 @@ impl Asked<'_> {
 
     fn page(&self, report: &UsageReport, users: &[&UserUsage], rows: &Rows) -> Result<String, CliError> {
         let summaries = self.repository.summaries()?;
-        let sources = self.arguments.filter.filter().sources;
-        let is_wanted = |summary: &&Summary| sources.is_empty() || sources.contains(&summary.source);
+        let filter = self.arguments.filter.filter();
+        let is_wanted =
+            |summary: &&Summary| filter.sources.is_empty() || filter.sources.contains(&summary.source);
         let snapshots: Vec<&Summary> = summaries.iter().filter(is_wanted).collect();
         // What is damaged is in the report.
         let (contents, _) = self.reading(|meter| contents(self.repository, &snapshots, meter))?;
@@ -73,6 +74,7 @@ impl Asked<'_> {
             users,
             quota: &self.context.config.quota,
             snapshots: &snapshots,
+            grown: growth(self.repository, &filter, self.now)?,
             contents,
             folders: &folders,
             rows,

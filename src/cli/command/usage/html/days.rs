@@ -1,13 +1,13 @@
-//! The charts of growth: what all homes held, and what was new.
+//! The charts of growth: what all homes held, what was new, and what the store came to.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::chart::{Chart, Shape, Value};
-use super::growth::{Point, points};
 use super::markup::Markup;
 use super::{Sheet, exact, section};
 use crate::cli::text;
+use crate::engine::usage::GrowthPoint;
 
 /// What a chart is divided into at most.
 const MOST_VALUES: usize = 240;
@@ -16,7 +16,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Writes them.
 pub fn write(main: &mut Markup, sheet: &Sheet<'_>) {
-    let points = points(sheet.snapshots);
+    let points = &sheet.grown.homes;
     section(main, "Growth", |section| {
         let (Some(first), Some(last)) = (points.first(), points.last()) else {
             return section.words("p", &[("class", "quiet")], "There is no snapshot yet.");
@@ -26,31 +26,41 @@ pub fn write(main: &mut Markup, sheet: &Sheet<'_>) {
             return section.words("p", &[("class", "quiet")], words);
         }
         section.element("div", &[("class", "columns wide")], |columns| {
-            held(&points, first.time_ms, last.time_ms).write(columns);
+            let sizes: Vec<_> = points.iter().map(|point| (point.time_ms, point.bytes)).collect();
+            steps("All homes: bytes of their files", &sizes).write(columns);
             // The first snapshot has everything, and would hide what came later.
-            new(&points[1..]).write(columns);
+            if points[1..].iter().any(|point| point.bytes_new.is_some()) {
+                new(&points[1..]).write(columns);
+            }
+            let store = store(sheet);
+            if store.len() > 2 {
+                steps("The store: bytes of all objects now, and after prunes", &store).write(columns);
+            }
         });
     });
 }
 
-fn held(points: &[Point], first: i64, last: i64) -> Chart<'static> {
-    let step = points.len().div_ceil(MOST_VALUES);
-    let mut shown: Vec<&Point> = points.iter().rev().step_by(step).collect();
+/// What the store came to after each prune that deleted something, and what it comes to now.
+fn store(sheet: &Sheet<'_>) -> Vec<(i64, u64)> {
+    let kept = sheet.grown.store.iter().map(|point| (point.time_ms, point.bytes));
+    kept.chain([(sheet.report.taken_ms, sheet.report.store.bytes)]).collect()
+}
+
+/// Sizes, each of which holds until the next. There are at least two moments.
+fn steps(caption: &'static str, sizes: &[(i64, u64)]) -> Chart<'static> {
+    let (first, last) = (sizes[0].0, sizes[sizes.len() - 1].0);
+    let step = sizes.len().div_ceil(MOST_VALUES);
+    let mut shown: Vec<(i64, u64)> = sizes.iter().rev().step_by(step).copied().collect();
     shown.reverse();
-    let place = |time: i64| (time - first) as f64 / (last - first) as f64;
-    let value = |(at, point): (usize, &&Point)| Value {
-        from: if at == 0 { 0.0 } else { place(point.time_ms) },
-        to: shown.get(at + 1).map_or(1.0, |next| place(next.time_ms)),
-        bytes: point.bytes,
-        title: format!(
-            "{}: {} ({})",
-            text::local_time(time(point.time_ms)),
-            text::size(point.bytes),
-            exact(point.bytes)
-        ),
+    let place = |time: i64| (time - first) as f64 / (last - first).max(1) as f64;
+    let value = |(at, (moment, bytes)): (usize, &(i64, u64))| Value {
+        from: if at == 0 { 0.0 } else { place(*moment) },
+        to: shown.get(at + 1).map_or(1.0, |next| place(next.0)),
+        bytes: *bytes,
+        title: format!("{}: {} ({})", text::local_time(time(*moment)), text::size(*bytes), exact(*bytes)),
     };
     Chart {
-        caption: "All homes: bytes of their files",
+        caption,
         shape: Shape::Steps,
         values: shown.iter().enumerate().map(value).collect(),
         labels: labels(first, last),
@@ -58,14 +68,16 @@ fn held(points: &[Point], first: i64, last: i64) -> Chart<'static> {
 }
 
 /// What was new, by days or as many days as fit.
-fn new(points: &[Point]) -> Chart<'static> {
-    let days: Vec<i64> = points.iter().map(|point| day_number(point.time_ms)).collect();
-    let (first, last) = (days.iter().min().copied().unwrap_or(0), days.iter().max().copied().unwrap_or(0));
+fn new(points: &[GrowthPoint]) -> Chart<'static> {
+    let known = points.iter().filter_map(|point| Some((point.time_ms, point.bytes_new?)));
+    let known: Vec<_> = known.map(|(time_ms, bytes_new)| (day_number(time_ms), bytes_new)).collect();
+    let days = known.iter().map(|(day, _)| *day);
+    let (first, last) = (days.clone().min().unwrap_or(0), days.max().unwrap_or(0));
     let width = (last - first + 1).unsigned_abs().div_ceil(MOST_COLUMNS.unsigned_abs()).cast_signed();
     let mut columns = vec![0u64; ((last - first) / width + 1).unsigned_abs() as usize];
-    for (point, day) in points.iter().zip(&days) {
+    for (day, bytes_new) in known {
         let column = &mut columns[((day - first) / width).unsigned_abs() as usize];
-        *column = column.saturating_add(point.bytes_new);
+        *column = column.saturating_add(bytes_new);
     }
     let count = columns.len() as f64;
     let begins = |at: usize| day_of(first + at as i64 * width);
@@ -112,14 +124,15 @@ fn day_of(number: i64) -> String {
 mod tests {
     use super::*;
 
-    fn point(day: i64, bytes_new: u64) -> Point {
-        Point { time_ms: day * DAY_MS + DAY_MS / 2, bytes: bytes_new, bytes_new }
+    fn point(day: i64, bytes_new: u64) -> GrowthPoint {
+        GrowthPoint { time_ms: day * DAY_MS + DAY_MS / 2, bytes: bytes_new, bytes_new: Some(bytes_new) }
     }
 
     #[test]
     fn what_is_new_is_added_up_by_days_and_by_several_days_over_years() {
-        let bytes =
-            |points: &[Point]| -> Vec<u64> { new(points).values.iter().map(|value| value.bytes).collect() };
+        let bytes = |points: &[GrowthPoint]| -> Vec<u64> {
+            new(points).values.iter().map(|value| value.bytes).collect()
+        };
         assert_eq!(bytes(&[point(1, 5), point(1, 6), point(3, 7)]), [11, 0, 7]);
         let years = bytes(&[point(0, 1), point(20_000, 2)]);
         assert!(years.len() <= 90 && years[0] == 1 && *years.last().unwrap() == 2, "{years:?}");
@@ -127,8 +140,8 @@ mod tests {
 
     #[test]
     fn of_many_points_the_newest_is_always_shown() {
-        let points: Vec<_> = (0..1000).map(|day| point(day, day as u64)).collect();
-        let values = held(&points, points[0].time_ms, points[999].time_ms).values;
+        let sizes: Vec<_> = (0..1000).map(|day| (day, day as u64)).collect();
+        let values = steps("", &sizes).values;
         assert!(values.len() <= MOST_VALUES, "{}", values.len());
         assert_eq!((values[0].from, values.last().unwrap().bytes), (0.0, 999));
     }
