@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{RepoError, Repository};
-use crate::codec::{Opener, RepositoryKeys};
+use crate::codec::{Hash, Opener, RepositoryKeys};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, ShortHash, SnapshotRecord, Toc, Trailer};
 use crate::store::{Listed, Store};
 
@@ -57,8 +57,10 @@ impl Repository {
     fn try_sync(&mut self, progress: &mut dyn FnMut(usize, usize)) -> Result<SyncReport, RepoError> {
         let mut report = SyncReport::default();
         self.sync_gc()?;
-        // Before the listing: what another process enters meanwhile is not taken for gone.
+        // Before the listing: what another process enters meanwhile is not taken for gone. Verbs rely on summaries, so they
+        // are read here, where an index that lacks one, or has it damaged, is brought up to date again.
         let known = self.catalog().commits()?;
+        let summed: HashSet<Hash> = self.catalog().summaries()?.iter().map(|summary| summary.hash).collect();
         let listed = self.store.list(CommitName::PREFIX)?;
         self.forgotten = self.listed_forgotten()?;
         let gone = without(&known, |(name, _)| name, &listed, |l| &l.name);
@@ -75,6 +77,7 @@ impl Repository {
         }
         report.commits_removed = gone.len();
         self.forget_vanished_that_are_back(&listed)?;
+        let known: Vec<_> = known.iter().filter(|(_, hash)| summed.contains(hash)).collect();
         let new = without(&listed, |l| &l.name, &known, |(name, _)| name);
         let new: Vec<_> =
             new.into_iter().filter_map(|l| Some((CommitName::parse(&l.name).ok()?, l))).collect();

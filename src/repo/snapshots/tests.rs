@@ -66,6 +66,17 @@ fn a_newer_form_that_is_not_whole_hides_no_older_one_that_is() {
         snapshots.collect::<HashSet<_>>()
     };
     assert_eq!(listed(&bench), [newer, second.hash].into());
+    // That all is there which a commit names is kept, and found out without its record, until a segment goes.
+    bench.repository.sync(&mut |_, _| {}).unwrap();
+    let kept = bench.repository.catalog().complete_commits().unwrap();
+    assert!(kept.contains(&newer) && !kept.contains(&between), "{kept:?}");
+    let read = bench.repository.records_read();
+    bench.repository.sync(&mut |_, _| {}).unwrap();
+    assert_eq!(bench.repository.summaries().unwrap().len(), 2);
+    assert_eq!(bench.repository.records_read(), read);
     bench.store.delete(&second.name).unwrap();
     assert_eq!(listed(&bench), [between].into());
+    bench.repository.sync_all(&mut |_, _| {}).unwrap();
+    let left = bench.repository.summaries().unwrap();
+    assert_eq!(left.iter().map(|summary| summary.hash).collect::<Vec<_>>(), [between]);
 }
