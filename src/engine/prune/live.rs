@@ -66,12 +66,8 @@ impl World {
         options: &PruneOptions,
         report: &mut PruneReport,
     ) -> Result<Self, PruneError> {
-        // Objects first: a commit among them is then known, and a segment that is in none of the commits
-        // listed later is only condemned, which is no harm.
-        let (objects, records_ms) = (objects(repository)?, records(repository)?);
-        report.damaged = synced(repository, options)?;
-        let commits = repository.commits()?;
-        let roots = roots(repository, &commits)?;
+        let Listing { objects, records_ms, commits, roots, damaged } = Listing::make(repository, options)?;
+        report.damaged = damaged;
         let records: Vec<_> = roots.iter().map(|root| &root.record).collect();
         let reached = repository.reach(&records, options.threads)?;
         let named = names(commits.iter());
@@ -99,10 +95,7 @@ impl World {
         options: &PruneOptions,
         before: Self,
     ) -> Result<Self, PruneError> {
-        let (objects, records_ms) = (objects(repository)?, records(repository)?);
-        synced(repository, options)?;
-        let commits = repository.commits()?;
-        let roots = roots(repository, &commits)?;
+        let Listing { objects, records_ms, commits, roots, .. } = Listing::make(repository, options)?;
         let hashes = |roots: &[Snapshot]| roots.iter().map(|root| root.hash).collect::<HashSet<_>>();
         if hashes(&roots) == hashes(&before.roots) {
             return Ok(Self { objects, records_ms, named: names(commits.iter()), ..before });
@@ -227,6 +220,28 @@ impl World {
         }
         self.victims().for_each(|object| report.unneeded.add(object.length));
         report.bytes_unused = self.used().map(|(_, usage)| usage.bytes - usage.live_bytes).sum();
+    }
+}
+
+/// What there was when everything was listed, in the order of its fields.
+struct Listing {
+    objects: Vec<Object>,
+    records_ms: BTreeMap<ObjectName, Option<i64>>,
+    /// What is damaged, and is no commit.
+    damaged: Vec<RepoError>,
+    commits: Vec<Snapshot>,
+    roots: Vec<Snapshot>,
+}
+
+impl Listing {
+    /// Objects first: a commit among them is then known, and a segment that is in none of the commits
+    /// listed later is only condemned, which is no harm.
+    fn make(repository: &mut Repository, options: &PruneOptions) -> Result<Self, PruneError> {
+        let (objects, records_ms) = (objects(repository)?, records(repository)?);
+        let damaged = synced(repository, options)?;
+        let commits = repository.commits()?;
+        let roots = roots(repository, &commits)?;
+        Ok(Self { objects, records_ms, damaged, commits, roots })
     }
 }
 
