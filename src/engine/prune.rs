@@ -223,3 +223,6 @@ fn clean_up(
     repository.sync(&mut |_, _| {})?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
