@@ -1,13 +1,16 @@
 //! What a prune keeps, condemns, deletes and writes down, where only the order of calls or a single step decides.
 
+mod ages;
+mod live;
 mod meanwhile;
+mod plausible;
 
 use std::sync::Arc;
 
 use super::*;
 use crate::codec::{ChunkId, SnapshotId};
 use crate::engine::testing::Bench;
-use crate::format::{EntryKind, SnapshotRecord};
+use crate::format::{BlockKind, EntryKind, SnapshotRecord};
 use crate::keys::Secret;
 use crate::repo::{Snapshot, WriteTarget, WriterOptions};
 use crate::store::{MemoryStore, Store};
@@ -116,6 +119,13 @@ fn what_another_prune_deleted_meanwhile_is_recorded_and_not_counted() {
     assert_eq!(elsewhere(&bench.store).gc().deleted(), [first.hash.short()].into());
 }
 
+/// A commit of its own for a record that a test made up.
+fn commit(repository: &mut Repository, record: SnapshotRecord) {
+    let writing = WriterOptions { level: 1, threads: 1, target: WriteTarget::Store };
+    let nothing = repository.writer(&writing).unwrap().finish().unwrap();
+    repository.commit(nothing, record).unwrap();
+}
+
 /// A commit that names `dep`, of a snapshot that is forgotten at once.
 fn put_hidden_commit(store: &MemoryStore, dep: ShortHash) {
     let mut repository = elsewhere(store);
@@ -170,22 +180,23 @@ fn records_of_what_was_deleted_are_merged_when_there_are_eight() {
     }
 }
 
-/// A segment that no commit names, of the length of a file.
-fn put_orphan(store: &MemoryStore) {
+/// A segment that no commit names, with these bytes in it.
+fn put_orphan(store: &MemoryStore, bytes: &[u8]) -> ShortHash {
     let mut repository = elsewhere(store);
     let writing = WriterOptions { level: 1, threads: 1, target: WriteTarget::Store };
     let writer = repository.writer(&writing).unwrap();
     let mut session = writer.session().unwrap();
-    session.data(b"nobody has this").unwrap();
+    session.data(bytes).unwrap();
     session.flush().unwrap();
-    let finished = writer.finish().unwrap();
-    repository.put_rest(finished).unwrap();
+    let finished = repository.put_rest(writer.finish().unwrap()).unwrap();
+    let row = finished.segments.into_iter().next().unwrap();
+    repository.catalog().segment(row).unwrap().hash.short()
 }
 
 #[test]
 fn commits_are_deleted_before_segments() {
     let (bench, first) = forgotten();
-    put_orphan(&bench.store);
+    put_orphan(&bench.store, b"nobody has this");
     let store = Arc::new(MeanwhileStore::new(bench.store.clone(), Some(0)));
     let report = pruned(&store, &options());
     assert_eq!(report.deleted.objects, 2);
@@ -197,7 +208,7 @@ fn commits_are_deleted_before_segments() {
 #[test]
 fn what_is_too_young_to_be_condemned_does_not_count_as_waiting() {
     let (bench, _) = forgotten();
-    put_orphan(&bench.store);
+    put_orphan(&bench.store, b"nobody has this");
     let store = Arc::new(MeanwhileStore::new(bench.store.clone(), Some(now_ms())));
     let young = PruneOptions { grace: HOUR, min_age: HOUR, ..options() };
     let report = pruned(&store, &young);
@@ -216,72 +227,4 @@ fn a_prune_that_was_interrupted_before_it_began_changes_nothing() {
     let ended = prune(&mut elsewhere(&bench.store), &options(), &meter);
     assert!(matches!(ended, Err(PruneError::Interrupted)));
     assert_eq!(bench.store.list("").unwrap(), before);
-}
-
-/// Two snapshots, of which the second builds on the first. The first is forgotten.
-fn built_upon() -> (Bench, [Snapshot; 2]) {
-    let mut bench = Bench::new();
-    for (file, text) in [("a", "what both have"), ("b", "what the second has")] {
-        bench.home("ann").file(file, text);
-        bench.backup("2026-11-20T10:00Z");
-    }
-    let mut snapshots = bench.repository.snapshots().unwrap();
-    snapshots.sort_by_key(|snapshot| snapshot.record.deps.len());
-    bench.repository.forget(snapshots[0].record.id).unwrap();
-    (bench, snapshots.try_into().unwrap())
-}
-
-/// A commit of its own for a record that a test made up.
-fn commit(repository: &mut Repository, record: SnapshotRecord) {
-    let writing = WriterOptions { level: 1, threads: 1, target: WriteTarget::Store };
-    let nothing = repository.writer(&writing).unwrap().finish().unwrap();
-    repository.commit(nothing, record).unwrap();
-}
-
-/// No writer leaves such a commit.
-#[test]
-fn what_is_needed_and_named_by_nobody_stays() {
-    let (mut bench, [first, second]) = built_upon();
-    let silent = SnapshotRecord { deps: Vec::new(), supersession: 1, ..second.record };
-    commit(&mut bench.repository, silent);
-    for _ in 0..2 {
-        prune(&mut bench.repository, &options(), &Meter::default()).unwrap();
-    }
-    assert!(is_there(&bench.store, &first.name));
-    let machine = elsewhere(&bench.store);
-    let snapshot = machine.snapshots().unwrap().remove(0);
-    assert!(machine.reach(&[&snapshot.record], 1).unwrap().is_complete(0));
-}
-
-#[test]
-fn what_is_needed_and_named_stays_in_each_of_its_places() {
-    let (mut bench, [first, second]) = built_upon();
-    let reached = bench.repository.reach(&[&second.record], 1).unwrap();
-    let segments = bench.repository.catalog().segments().unwrap();
-    let writing = WriterOptions { level: 1, threads: 1, target: WriteTarget::Store };
-    let moved = bench.repository.move_out(&segments, &reached, &writing, &mut |_| {}).unwrap();
-    let named = [&second.record.deps[..], &[second.hash.short()], &moved.segments].concat();
-    let all = SnapshotRecord { deps: named, supersession: 1, ..second.record.clone() };
-    commit(&mut bench.repository, all);
-    let report = prune(&mut bench.repository, &options(), &Meter::default()).unwrap();
-    assert_eq!((report.unneeded.objects, report.deleted.objects), (0, 0));
-    assert!(is_there(&bench.store, &first.name) && is_there(&bench.store, &second.name));
-}
-
-/// What the snapshot would lead to is unknown where a tree is gone, so nothing that it names is unneeded.
-#[test]
-fn what_a_snapshot_names_stays_while_it_cannot_be_walked_to_the_end() {
-    let (mut bench, [first, second]) = built_upon();
-    let mut gone = SnapshotRecord { deps: vec![first.hash.short()], ..second.record.clone() };
-    gone.supersession = 1;
-    gone.parents.clear();
-    let root = gone.homes[0].root.as_mut().unwrap();
-    root.kind = EntryKind::Directory(ChunkId([9; 32]));
-    commit(&mut bench.repository, gone);
-    for _ in 0..2 {
-        let report = prune(&mut bench.repository, &options(), &Meter::default()).unwrap();
-        assert_eq!(report.incomplete, [second.record.id]);
-    }
-    assert!(is_there(&bench.store, &first.name));
-    assert!(!is_there(&bench.store, &second.name), "it was replaced");
 }
