@@ -4,6 +4,7 @@ mod ages;
 mod live;
 mod meanwhile;
 mod plausible;
+mod repacking;
 
 use std::sync::Arc;
 
