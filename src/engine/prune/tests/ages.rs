@@ -46,3 +46,13 @@ fn a_segment_that_no_commit_names_goes_when_it_is_old_enough() {
     // Put in the future; any age is enough.
     assert_eq!(orphan_put(Some(now_ms() + HOURS), Duration::ZERO), (1, 0));
 }
+
+#[test]
+fn a_segment_that_only_a_forgotten_snapshot_names_goes_however_young_it_is() {
+    let (bench, _) = forgotten();
+    let segment = put_orphan(&bench.store, b"named once");
+    put_hidden_commit(&bench.store, segment);
+    let store = Arc::new(MeanwhileStore::new(bench.store.clone(), Some(now_ms())));
+    let report = pruned(&store, &PruneOptions { min_age: HOUR, ..options() });
+    assert_eq!((report.unneeded.objects, report.young.objects), (3, 0));
+}

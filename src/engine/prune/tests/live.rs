@@ -70,13 +70,18 @@ fn what_a_snapshot_names_stays_while_it_cannot_be_walked_to_the_end() {
 fn what_an_older_commit_names_stays_while_the_newer_one_is_not_safe() {
     let (mut bench, [first, second]) = built_upon();
     let gone = [4; 8];
-    let hopeless = SnapshotRecord { deps: vec![gone], supersession: 1, ..second.record.clone() };
+    let deps = vec![first.hash.short(), second.hash.short()];
+    let good = SnapshotRecord { deps, supersession: 1, ..second.record.clone() };
+    commit(&mut bench.repository, good);
+    let hopeless = SnapshotRecord { deps: vec![gone], supersession: 2, ..second.record.clone() };
     commit(&mut bench.repository, hopeless);
     put_record(&bench.store, record(GcKind::Deleted, vec![gone], now_ms()));
     for _ in 0..2 {
         prune(&mut bench.repository, &options(), &Meter::default()).unwrap();
     }
     assert!(is_there(&bench.store, &first.name) && is_there(&bench.store, &second.name));
+    let commits = elsewhere(&bench.store).commits().unwrap();
+    assert!(commits.iter().any(|commit| commit.record.supersession == 1));
 }
 
 #[test]
