@@ -225,3 +225,6 @@ fn clean_up(
     repository.sync(&mut |_, _| {})?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -267,12 +267,8 @@ impl Repository {
     /// Whether everything that a snapshot needs is in segments that its commit names, condemned or not.
     pub fn has_all_it_names(&self, commit: &Snapshot) -> Result<bool, RepoError> {
         let named = needed(&commit.hash, &commit.record.deps);
-        let listed: Vec<ShortHash> = named.iter().copied().collect();
-        let reached = self.reach(&[&commit.record], WALK_THREADS)?;
-        let exact = reached.exact_deps(self, &listed, &HashSet::new())?;
-        let segments = self.catalog().segments()?;
-        let mut chosen = segments.iter().filter(|segment| exact.segments.contains(&segment.row));
-        Ok(exact.lost.is_empty() && chosen.all(|segment| named.contains(&segment.hash.short())))
+        let deps = self.walked_deps(commit, &HashSet::new())?;
+        Ok(deps.is_some_and(|deps| deps.iter().all(|dep| named.contains(dep))))
     }
 
     /// The rows of segments that are condemned.
@@ -299,19 +295,26 @@ impl Repository {
         if let Some(deps) = self.catalog().exact_deps(&snapshot.hash)?.filter(|deps| is_sound(deps)) {
             return Ok(Some(deps));
         }
-        let exact = self.reach(&[&snapshot.record], WALK_THREADS)?.exact_deps(
-            self,
-            &named,
-            &self.unreliable_rows()?,
-        )?;
+        let Some(deps) = self.walked_deps(snapshot, &self.unreliable_rows()?)? else { return Ok(None) };
+        self.catalog.set_exact_deps(&snapshot.hash, &deps)?;
+        Ok(Some(deps))
+    }
+
+    /// Where all lies that a snapshot's trees lead to, by a walk: in segments that its commit names as far as these have it, and
+    /// in none of `avoid`. None if part of it is gone, or lies in these alone.
+    fn walked_deps(
+        &self,
+        snapshot: &Snapshot,
+        avoid: &HashSet<SegmentRow>,
+    ) -> Result<Option<Vec<ShortHash>>, RepoError> {
+        let named: Vec<ShortHash> = needed(&snapshot.hash, &snapshot.record.deps).into_iter().collect();
+        let exact = self.reach(&[&snapshot.record], WALK_THREADS)?.exact_deps(self, &named, avoid)?;
         if !exact.lost.is_empty() {
             return Ok(None);
         }
         let segments = self.catalog().segments()?;
-        let needed = segments.iter().filter(|s| exact.segments.contains(&s.row));
-        let deps: Vec<ShortHash> = needed.map(|s| s.hash.short()).collect();
-        self.catalog.set_exact_deps(&snapshot.hash, &deps)?;
-        Ok(Some(deps))
+        let chosen = segments.iter().filter(|segment| exact.segments.contains(&segment.row));
+        Ok(Some(chosen.map(|segment| segment.hash.short()).collect()))
     }
 }
 

@@ -162,3 +162,24 @@ impl ObjectReader {
 fn damaged(name: &ObjectName, reason: &str) -> RepoError {
     RepoError::Damaged { name: name.clone(), reason: reason.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::Bench;
+
+    #[test]
+    fn an_object_that_is_not_there_is_damaged_altogether() {
+        let mut bench = Bench::new();
+        bench.home("ann").file("a", "a");
+        bench.backup("2026-11-20T10:00Z");
+        let commit = bench.repository.snapshots().unwrap().remove(0).name;
+        let mut reader = bench.repository.readers().object_reader().unwrap();
+        let whole = reader.check(&commit).unwrap();
+        assert!(whole.damage.is_none() && whole.bytes > 0 && whole.chunks == 2);
+        bench.store.delete(&commit).unwrap();
+        let gone = reader.check(&commit).unwrap();
+        assert_eq!((gone.bytes, gone.chunks), (0, 0));
+        assert_eq!(gone.damage.unwrap().blocks, DamagedBlocks::All);
+    }
+}

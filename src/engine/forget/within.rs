@@ -131,7 +131,7 @@ mod tests {
         for text in ["2h30m", "2h 30m", "1d5m", "1w 5m", "5m5m"] {
             assert_eq!(parse(text), Err(ParseWithinError::Minutes(text.into())), "{text}");
         }
-        for text in ["", "x", "5", "d", "99999999y", "5x", "2h ago", "-2h"] {
+        for text in ["", "x", "5", "d", "m", "mins", "99999999y", "5x", "2h ago", "-2h"] {
             assert_eq!(parse(text), Err(ParseWithinError::Unreadable(text.into())), "{text}");
         }
         assert_eq!(parse("0d"), Err(ParseWithinError::Zero("0d".into())));

@@ -67,15 +67,11 @@ impl World {
         options: &PruneOptions,
         report: &mut PruneReport,
     ) -> Result<Self, PruneError> {
-        // Objects first: a commit among them is then known, and a segment that is in none of the commits
-        // listed later is only condemned, which is no harm.
-        let (objects, records_ms) = (objects(repository)?, records(repository)?);
-        report.damaged = synced(repository, options)?;
-        let commits = repository.commit_summaries()?;
-        let roots = roots(repository, &commits)?;
+        let Listing { objects, records_ms, damaged, commits, roots, named } =
+            Listing::make(repository, options)?;
+        report.damaged = damaged;
         let hashes: Vec<Hash> = roots.iter().map(|root| root.hash).collect();
         let reached = repository.reach_commits(&hashes, options.threads)?;
-        let named = names(repository, commits.iter())?;
         let mut world = Self {
             usage: usage(repository, &reached)?,
             objects,
@@ -100,11 +96,11 @@ impl World {
         options: &PruneOptions,
         before: Self,
     ) -> Result<Self, PruneError> {
-        let (objects, records_ms) = (objects(repository)?, records(repository)?);
-        synced(repository, options)?;
         let hashes = |roots: &[Summary]| roots.iter().map(|root| root.hash).collect::<HashSet<_>>();
-        match roots_and_names(repository) {
-            Ok((roots, named)) if hashes(&roots) == hashes(&before.roots) => {
+        match Listing::make(repository, options) {
+            Ok(Listing { objects, records_ms, roots, named, .. })
+                if hashes(&roots) == hashes(&before.roots) =>
+            {
                 Ok(Self { objects, records_ms, named, ..before })
             }
             Ok(_) | Err(PruneError::Repository(RepoError::IndexChanged)) => {
@@ -234,6 +230,32 @@ impl World {
     }
 }
 
+/// What there was when everything was listed, in the order of its fields.
+struct Listing {
+    objects: Vec<Object>,
+    records_ms: BTreeMap<ObjectName, Option<i64>>,
+    /// What is damaged, and is no commit.
+    damaged: Vec<RepoError>,
+    commits: Vec<Summary>,
+    /// The commits that count.
+    roots: Vec<Summary>,
+    /// What any commit names.
+    named: HashSet<ShortHash>,
+}
+
+impl Listing {
+    /// Objects first: a commit among them is then known, and a segment that is in none of the commits
+    /// listed later is only condemned, which is no harm.
+    fn make(repository: &mut Repository, options: &PruneOptions) -> Result<Self, PruneError> {
+        let (objects, records_ms) = (objects(repository)?, records(repository)?);
+        let damaged = synced(repository, options)?;
+        let commits = repository.commit_summaries()?;
+        let roots = roots(repository, &commits)?;
+        let named = names(repository, commits.iter())?;
+        Ok(Self { objects, records_ms, damaged, commits, roots, named })
+    }
+}
+
 fn age(then_ms: i64, now_ms: i64) -> u64 {
     u64::try_from(now_ms.saturating_sub(then_ms)).unwrap_or(0)
 }
@@ -288,13 +310,6 @@ fn synced(repository: &mut Repository, options: &PruneOptions) -> Result<Vec<Rep
         Some(error) => Err(PruneError::DamagedCommit(error)),
         None => Ok(others),
     }
-}
-
-/// The commits that count, and what any commit names.
-fn roots_and_names(repository: &mut Repository) -> Result<(Vec<Summary>, HashSet<ShortHash>), PruneError> {
-    let commits = repository.commit_summaries()?;
-    let roots = roots(repository, &commits)?;
-    Ok((roots, names(repository, commits.iter())?))
 }
 
 /// Of each snapshot that is not forgotten, the newest commit that is safe; and those above it, whose writers may

@@ -47,3 +47,17 @@ impl MaxUnused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_of_all_bytes_and_a_number_is_of_bytes() {
+        assert_eq!(MaxUnused::Percent(5.0).of(2000), 100);
+        assert_eq!(MaxUnused::Percent(12.5).of(80), 10);
+        assert_eq!(MaxUnused::Percent(0.0).of(u64::MAX), 0);
+        assert_eq!(MaxUnused::Bytes(7).of(2000), 7);
+        assert_eq!(MaxUnused::Unlimited.of(2000), u64::MAX);
+    }
+}

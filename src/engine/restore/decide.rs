@@ -70,6 +70,7 @@ fn is_after((seconds, nanoseconds): (i64, u32), time_ms: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::ChunkId;
     use crate::files::place::FileId;
     use crate::format::{Attributes, Content, Owner};
 
@@ -132,6 +133,53 @@ mod tests {
         let same = found(Kind::File, 0, 100);
         for overwrite in [Overwrite::IfChanged, Overwrite::IfNewer, Overwrite::UnlessModifiedSince] {
             assert_eq!(decide(&entry(100), Some(&same), overwrite, 0, |_| false), Action::Replace);
+        }
+    }
+
+    #[test]
+    fn a_file_as_old_as_the_snapshots_is_not_older() {
+        let as_old = found(Kind::File, 9, 100);
+        let decided = decide(&entry(100), Some(&as_old), Overwrite::IfNewer, 0, |_| true);
+        assert_eq!(decided, Action::Keep);
+    }
+
+    #[test]
+    fn a_file_is_newer_from_the_first_millisecond_after_the_snapshot() {
+        let decided = |mtime_ns| {
+            let found = Found { mtime_ns, ..found(Kind::File, 9, 200) };
+            decide(&entry(100), Some(&found), Overwrite::UnlessModifiedSince, 200_007, |_| true)
+        };
+        assert_eq!(decided(6_000_000), Action::Replace);
+        assert_eq!(decided(7_999_999), Action::Replace);
+        assert_eq!(decided(8_000_000), Action::KeepNewer);
+    }
+
+    #[test]
+    fn what_looks_the_same_is_of_the_same_kind_size_device_and_time() {
+        let kinds = || {
+            [
+                EntryKind::File(Content::default()),
+                EntryKind::Symlink(vec![]),
+                EntryKind::CharDevice(0),
+                EntryKind::BlockDevice(0),
+                EntryKind::Fifo,
+                EntryKind::Directory(ChunkId([0; 32])),
+            ]
+        };
+        let others =
+            [Kind::File, Kind::Symlink, Kind::CharDevice, Kind::BlockDevice, Kind::Fifo, Kind::Directory];
+        for (at, kind) in kinds().into_iter().enumerate() {
+            let entry = Entry { kind, ..entry(100) };
+            for (other, kind) in others.into_iter().enumerate() {
+                assert_eq!(looks_same(&entry, &found(kind, 0, 100)), at == other, "{entry:?}, {kind:?}");
+            }
+            let same = found(others[at], 0, 100);
+            let has_size = matches!(entry.kind, EntryKind::File(_) | EntryKind::Symlink(_));
+            let is_device = matches!(entry.kind, EntryKind::CharDevice(_) | EntryKind::BlockDevice(_));
+            assert_eq!(looks_same(&entry, &Found { size: 1, ..same }), !has_size);
+            assert_eq!(looks_same(&entry, &Found { device_number: 1, ..same }), !is_device);
+            assert!(!looks_same(&entry, &Found { mtime_s: 101, ..same }));
+            assert!(!looks_same(&entry, &Found { mtime_ns: 1, ..same }));
         }
     }
 }

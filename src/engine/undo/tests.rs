@@ -1,9 +1,12 @@
 //! What an undo says of snapshots that are forgotten, that are not, and that never were.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::engine::testing::Bench;
 use crate::format::{GcKind, GcRecord};
-use crate::store::Store;
+use crate::keys::Secret;
+use crate::store::{Fault, FaultStore, MemoryStore, Store};
 
 const OPTIONS: UndoOptions = UndoOptions { level: 1, threads: 1 };
 
@@ -112,4 +115,33 @@ fn it_is_too_late_for_what_lost_something_and_that_stays_forgotten() {
     assert!(bench.repository.is_forgotten(&second.record.id));
     let mark = crate::format::ObjectName::forgotten(second.record.id);
     bench.store.get(&mark).unwrap();
+}
+
+/// That the store does not answer says nothing of what it holds: whoever hears that it is too late gives up.
+#[test]
+fn a_store_that_fails_is_an_error_and_never_too_late() {
+    let (mut bench, [first, second]) = two();
+    bench.repository.forget(second.record.id).unwrap();
+    condemn(&mut bench, &first);
+    let undone_at = |call| {
+        let copy = MemoryStore::new();
+        for listed in bench.store.list("").unwrap() {
+            copy.put(&listed.name, &bench.store.get(&listed.name).unwrap()).unwrap();
+        }
+        let cache = tempfile::tempdir().unwrap();
+        let store = Arc::new(FaultStore::at_call(copy, Fault::FailBefore, call));
+        let undone = Repository::open(store.clone(), &Secret::KeyFile([7; 32].into()), cache.path())
+            .and_then(|mut repository| undo(&mut repository, second.record.id, &OPTIONS));
+        (undone, store.fired())
+    };
+    let mut failed = 0;
+    for call in 1.. {
+        let (undone, has_fired) = undone_at(call);
+        assert!(!matches!(undone, Ok(Undone::TooLate(_))), "call {call}: {undone:?}");
+        failed += u64::from(undone.is_err());
+        if !has_fired {
+            break;
+        }
+    }
+    assert!(failed >= 10, "{failed} calls only");
 }

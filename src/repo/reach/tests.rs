@@ -12,6 +12,7 @@ use crate::format::{
 use crate::index::{Location, SegmentRow};
 use crate::keys::Secret;
 use crate::repo::{Reader, WriteTarget, WriterOptions};
+use crate::store::{Fault, FaultStore};
 
 /// Seeded numbers.
 struct Numbers(blake3::OutputReader);
@@ -401,4 +402,34 @@ fn what_lies_in_damaged_blocks_is_lost_unless_it_lies_elsewhere_too() {
     let found: HashSet<_> =
         places(&bench).iter().filter(|(id, place)| lies_there(id, place)).map(|(id, _)| *id).collect();
     assert!(all.iter().all(|(id, _)| !reached.is_reached(id) || found.contains(id)));
+}
+
+/// A walk that was not made to its end must not pass for one: what it did not come to would be called unneeded.
+#[test]
+fn a_store_that_stops_answering_ends_a_walk_with_an_error() {
+    let bench = history(7, 2);
+    let (records, cache) = (records(&bench), tempfile::tempdir().unwrap());
+    let records: Vec<&SnapshotRecord> = records.iter().collect();
+    let reach_at = |call| {
+        let store = match call {
+            None => FaultStore::without_fault(bench.store.clone()),
+            Some(call) => FaultStore::at_call(bench.store.clone(), Fault::Freeze, call),
+        };
+        let store = Arc::new(store);
+        let secret = Secret::KeyFile([7; 32].into());
+        let mut repository = Repository::open(store.clone(), &secret, cache.path()).unwrap();
+        repository.sync(&mut |_, _| {}).unwrap();
+        let calls = store.calls();
+        let reached = repository.reach(&records, 2);
+        (calls, store.calls() - calls, reached)
+    };
+    // The first machine of all has to read what the second finds in its index.
+    drop(reach_at(None));
+    let (before, calls, reached) = reach_at(None);
+    assert!(reached.unwrap().is_complete(0));
+    assert!(calls >= 2, "{calls} calls only");
+    for call in [before + 1, before + calls / 2, before + calls] {
+        let (_, _, reached) = reach_at(Some(call));
+        assert!(matches!(reached, Err(RepoError::Store(_))), "call {call}");
+    }
 }

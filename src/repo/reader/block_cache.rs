@@ -41,3 +41,29 @@ impl BlockCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(length: usize) -> Arc<Vec<u8>> {
+        Arc::new(vec![0; length])
+    }
+
+    #[test]
+    fn the_oldest_blocks_go_when_there_is_no_room_and_the_last_one_stays() {
+        let mut cache = BlockCache::new(10);
+        let here = |cache: &BlockCache| (0..6).filter(|n| cache.get((SegmentRow(1), *n)).is_some()).collect();
+        let mut insert = |number, length| -> Vec<u32> {
+            cache.insert((SegmentRow(1), number), block(length));
+            here(&cache)
+        };
+        assert_eq!(insert(0, 4), [0]);
+        assert_eq!(insert(1, 6), [0, 1], "that is all there is room for");
+        assert_eq!(insert(1, 6), [0, 1], "it was there");
+        assert_eq!(insert(2, 4), [1, 2]);
+        assert_eq!(insert(3, 1), [2, 3]);
+        assert_eq!(insert(4, 5), [2, 3, 4], "as much room as before");
+        assert_eq!(insert(5, 99), [5]);
+    }
+}

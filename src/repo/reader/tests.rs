@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::testing::Bench;
+use crate::format::{Attributes, EntryKind, Owner, Page, PageIndex};
 use crate::keys::Secret;
 use crate::repo::{Repository, WriteTarget, WriterOptions};
 use crate::store::{MemoryStore, Store};
@@ -67,4 +68,49 @@ fn the_error_of_a_chunk_that_no_segment_gives_is_the_first() {
     let first = bench.repository.catalog().segment(first).unwrap().name;
     let error = read(&bench, &id).unwrap_err();
     assert_eq!(error.to_string(), format!("{first} is not in the repository"));
+}
+
+/// A page with a file of each name.
+fn page(names: &[&str]) -> Vec<u8> {
+    let entry = |name: &&str| Entry {
+        name: name.as_bytes().to_vec(),
+        kind: EntryKind::Fifo,
+        mode: 0o600,
+        owner: Owner::default().into(),
+        mtime_s: 0,
+        mtime_ns: 0,
+        attributes: Attributes::default(),
+    };
+    Page { entries: names.iter().map(entry).collect() }.to_bytes()
+}
+
+/// A listing in which names come twice or out of order would lead two files to one place.
+#[test]
+fn a_long_listing_has_as_many_entries_as_it_says_all_in_order() {
+    let mut bench = Bench::new();
+    bench.home("ann").file("a", "a");
+    bench.backup("2026-11-20T10:00Z");
+    let [ab, bc, cd, none] =
+        bench.store_trees([page(&["a", "b"]), page(&["b", "c"]), page(&["c", "d"]), page(&[])]);
+    let cases = [
+        (vec![(ab, 2), (cd, 2)], Some("abcd")),
+        (vec![(ab, 2), (bc, 2)], None),
+        (vec![(cd, 2), (ab, 2)], None),
+        (vec![(ab, 2), (cd, 3)], None),
+        (vec![(ab, 1), (cd, 2)], None),
+        (vec![(ab, 2), (none, 0)], None),
+    ];
+    for (pages, expected) in cases {
+        let [index] = bench.store_trees([PageIndex { pages }.to_bytes()]);
+        match (bench.reader().listing(&index), expected) {
+            (Ok(listing), Some(expected)) => {
+                assert_eq!(
+                    listing.iter().flat_map(|entry| entry.name.clone()).collect::<Vec<_>>(),
+                    expected.as_bytes()
+                );
+            }
+            (Err(RepoError::MalformedTree(_) | RepoError::Format { .. }), None) => {}
+            (other, expected) => panic!("{other:?}, not {expected:?}"),
+        }
+    }
 }
