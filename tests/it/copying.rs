@@ -213,9 +213,9 @@ fn what_did_not_change_since_the_last_copy_is_not_read_again_even_on_another_mac
         outcomes(&report)[..],
         [Outcome::Present, Outcome::Copied { bytes_new: 5000, objects: 1, .. }]
     ));
-    // The changed directories and the new file; the first copy read all.
+    // The changed directories and the new file, and each worker may read the same block; the first copy read all.
     let read = [blocks_read(&first), blocks_read(&source), blocks_read(&target)];
-    assert!(read[0] > 30 && read[1] <= 8 && read[2] <= 8, "{read:?}");
+    assert!(read[0] > 30 && read[1] <= 12 && read[2] <= 12, "{read:?}");
     assert_eq!(puts(&target), 1);
 }
 
