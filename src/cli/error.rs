@@ -1,7 +1,7 @@
 //! What ends a command, how it is said, and which exit code it has.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -210,21 +210,29 @@ impl CliError {
     }
 
     /// Removes the local index if it is the one at fault: what it says stands in the repository too.
-    pub fn discard_damaged_index(&self) {
-        self.index_error().map(IndexError::discard_damaged);
+    pub fn discard_damaged_index(&self, caches: &Path) {
+        if let Some(error) = self.index_error() {
+            error.discard_damaged(caches);
+        }
     }
 
     fn index_error(&self) -> Option<&IndexError> {
-        match self {
+        let error = match self {
             Self::Backup(BackupError::Index(error))
             | Self::Restore(RestoreError::Index(error))
-            | Self::Repository(RepoError::Index(error))
-            | Self::Account(UsageError::Index(error) | UsageError::Repository(RepoError::Index(error)))
-            | Self::Backup(BackupError::Repository(RepoError::Index(error)))
-            | Self::Restore(RestoreError::Repository(RepoError::Index(error)))
-            | Self::Browse(BrowseError::Read { source: RepoError::Index(error), .. }) => Some(error),
-            _ => None,
-        }
+            | Self::Account(UsageError::Index(error)) => return Some(error),
+            Self::Repository(error)
+            | Self::Backup(BackupError::Repository(error))
+            | Self::Restore(RestoreError::Repository(error))
+            | Self::Account(UsageError::Repository(error))
+            | Self::Prune(PruneError::Repository(error))
+            | Self::Check(CheckError::Repository(error))
+            | Self::Forget(ForgetError::Repository(error))
+            | Self::Repair(RepairError::Repository(error))
+            | Self::Browse(BrowseError::Read { source: error, .. }) => error,
+            _ => return None,
+        };
+        if let RepoError::Index(error) = error { Some(error) } else { None }
     }
 
     /// What to try next, where the message does not say it.

@@ -82,7 +82,7 @@ fn run_in(context: &Context, command: command::Command, is_best_effort: bool) ->
         Ok(exit) => exit,
         Err(error) if error.is_seen_enough() => Exit::Done,
         Err(error) => {
-            error.discard_damaged_index();
+            error.discard_damaged_index(&context.places.cache);
             failed(context.output.format, &error, is_best_effort)
         }
     }

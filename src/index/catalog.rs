@@ -17,7 +17,7 @@ pub use summaries::{HomeList, HomeMention, Summary, Totals, Users};
 pub use writer::CatalogWriter;
 
 use self::records::RecordsRead;
-use super::database::{Database, IndexError, Schema};
+use super::database::{CATALOG, Database, IndexError, Schema};
 use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName};
 
@@ -111,7 +111,7 @@ impl Catalog {
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| IndexError::Folder { path: folder.into(), source })?;
-        Ok(Self(Database::open(&folder.join("index.sqlite"), &SCHEMA)?, RecordsRead::default()))
+        Ok(Self(Database::open(&folder.join(CATALOG), &SCHEMA)?, RecordsRead::default()))
     }
 
     /// A connection for another thread. It sees what was there when it was first asked, until

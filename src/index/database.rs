@@ -30,6 +30,8 @@ pub enum IndexError {
     Damaged(&'static str),
 }
 
+/// The file of the catalogue in a repository's cache folder.
+pub(super) const CATALOG: &str = "index.sqlite";
 /// Memory for pages, per connection; a run has about ten of them.
 const CACHE_KIB: i32 = 2048;
 
@@ -58,11 +60,18 @@ impl IndexError {
         }
     }
 
-    /// Removes a database that is damaged, so that whoever opens it next makes it anew. Says whether it did.
-    pub fn discard_damaged(&self) -> bool {
+    /// Removes a database that is damaged, so that whoever opens it next makes it anew. Where it is not known which one is, those of
+    /// all repositories below the folder `caches` are removed: another one costs its next user some time.
+    pub fn discard_damaged(&self, caches: &Path) {
         match self {
-            Self::Sqlite { path, .. } if self.is_damage() => Database::remove(path).is_ok(),
-            _ => false,
+            // What cannot be removed is complained of again by who opens it.
+            Self::Sqlite { path, .. } if self.is_damage() => drop(Database::remove(path)),
+            Self::Damaged(_) => {
+                for folder in std::fs::read_dir(caches).into_iter().flatten().flatten() {
+                    drop(Database::remove(&folder.path().join(CATALOG)));
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -300,7 +300,7 @@ fn names(name: &CommitName, record: &SnapshotRecord) -> bool {
         == (record.id, record.supersession, record.time_ms)
 }
 
-pub(super) fn read_record(name: &ObjectName, bytes: &[u8]) -> Result<SnapshotRecord, RepoError> {
+fn read_record(name: &ObjectName, bytes: &[u8]) -> Result<SnapshotRecord, RepoError> {
     SnapshotRecord::from_bytes(bytes).map_err(|source| RepoError::Format { name: name.to_string(), source })
 }
 

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::inventory::{WALK_THREADS, read_record};
+use super::inventory::WALK_THREADS;
 use super::{RepoError, Repository};
 use crate::codec::{Hash, SnapshotId};
 use crate::format::{CommitName, ObjectName, ShortHash, SnapshotRecord};
-use crate::index::{StoredSnapshot, Summary};
+use crate::index::{IndexError, StoredSnapshot, Summary};
 
 /// A snapshot with where it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,10 @@ pub struct Snapshot {
 
 impl Snapshot {
     fn from_stored(stored: StoredSnapshot) -> Result<Self, RepoError> {
-        let record = SnapshotRecord { deps: stored.deps, ..read_record(&stored.name, &stored.record)? };
+        // It could be read when it was put there.
+        let read = SnapshotRecord::from_bytes(&stored.record);
+        let read = read.map_err(|_| IndexError::Damaged("a snapshot's record"))?;
+        let record = SnapshotRecord { deps: stored.deps, ..read };
         Ok(Self { name: stored.name, hash: stored.hash, record })
     }
 

@@ -95,6 +95,27 @@ fn a_verb_reads_as_many_records_of_five_snapshots_as_of_forty() {
     }
 }
 
+#[test]
+fn a_record_that_cannot_be_read_is_the_indexs_fault_and_the_next_command_makes_it_anew() {
+    let program = Program::new();
+    fs::write(program.home("ann").join("notes"), "1").unwrap();
+    program.run(&["init"]).expect(0);
+    program.backup(&[]).expect(0);
+    spoil_records(&program, &[]);
+    let failed = program.run(&["ls", "latest"]).expect(1);
+    assert!(
+        failed.err.contains("the local index is damaged") && failed.err.contains("made anew"),
+        "{}",
+        failed.err
+    );
+    program.run(&["ls", "latest"]).expect(0);
+    spoil_records(&program, &[]);
+    fs::write(program.home("ann").join("notes"), "2").unwrap();
+    let codes = [0, 1].map(|_| program.backup(&[]).code);
+    assert!(codes.contains(&Some(0)), "{codes:?}");
+    program.run(&["check", "--read-data"]).expect(0);
+}
+
 /// Makes the record in the local index unreadable of each snapshot that is not among `readable`.
 fn spoil_records(program: &Program, readable: &[&str]) {
     let folder = fs::read_dir(&program.cache).unwrap().next().unwrap().unwrap().path();
