@@ -17,6 +17,7 @@ pub use summaries::{HomeList, HomeMention, Summary, Totals, Users};
 pub use writer::CatalogWriter;
 
 use self::records::RecordsRead;
+use self::summaries::ReadAhead;
 use super::database::{CATALOG, Database, IndexError, Schema};
 use crate::codec::{ChunkId, Codec, Hash};
 use crate::format::{BlockKind, Header, ObjectName};
@@ -104,45 +105,53 @@ pub struct BlockRow {
 }
 
 /// The catalogue, for reading.
-pub struct Catalog(Database, RecordsRead);
+pub struct Catalog {
+    database: Database,
+    records_read: RecordsRead,
+    read_ahead: ReadAhead,
+}
 
 impl Catalog {
     /// Opens or creates the database in the repository's cache folder.
     pub fn open(folder: &Path) -> Result<Self, IndexError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| IndexError::Folder { path: folder.into(), source })?;
-        Ok(Self(Database::open(&folder.join(CATALOG), &SCHEMA)?, RecordsRead::default()))
+        Ok(Self::of(Database::open(&folder.join(CATALOG), &SCHEMA)?))
+    }
+
+    fn of(database: Database) -> Self {
+        Self { database, records_read: RecordsRead::default(), read_ahead: ReadAhead::default() }
     }
 
     /// A connection for another thread. It sees what was there when it was first asked, until
     /// [`Catalog::see_newest`].
     pub fn reader(&self) -> Result<Self, IndexError> {
-        let reader = self.0.reader()?;
+        let reader = self.database.reader()?;
         reader.hold_moment()?;
-        Ok(Self(reader, RecordsRead::default()))
+        Ok(Self::of(reader))
     }
 
     /// A connection for another thread that asks single questions: each sees what is newest, and between them nothing
     /// keeps the write-ahead log from being emptied.
     pub fn passing_reader(&self) -> Result<Self, IndexError> {
-        Ok(Self(self.0.reader()?, RecordsRead::default()))
+        self.database.reader().map(Self::of)
     }
 
     /// For a reader: what has been added meanwhile is seen from now on.
     pub fn see_newest(&self) -> Result<(), IndexError> {
-        self.0.see_newest()
+        self.database.see_newest()
     }
 
     /// Where a chunk lies; any of the places if there are several.
     pub fn locate(&self, id: &ChunkId) -> Result<Option<Location>, IndexError> {
         let query = || {
-            self.0
+            self.database
                 .connection
                 .prepare_cached("SELECT segment, block, start, length FROM chunks WHERE id = ?1 LIMIT 1")?
                 .query_row([&id.0[..]], location)
                 .optional()
         };
-        query().map_err(|e| self.0.error(e))
+        query().map_err(|e| self.database.error(e))
     }
 
     /// Where a chunk lies outside of the segments in `avoid`; any of the places if there are several.
@@ -156,7 +165,7 @@ impl Catalog {
         }
         let query = || -> rusqlite::Result<Option<Location>> {
             let mut query = self
-                .0
+                .database
                 .connection
                 .prepare_cached("SELECT segment, block, start, length FROM chunks WHERE id = ?1")?;
             for found in query.query_map([&id.0[..]], location)? {
@@ -167,13 +176,13 @@ impl Catalog {
             }
             Ok(None)
         };
-        query().map_err(|e| self.0.error(e))
+        query().map_err(|e| self.database.error(e))
     }
 
     /// A segment by its row.
     pub fn segment(&self, row: SegmentRow) -> Result<KnownSegment, IndexError> {
         let query = || {
-            self.0
+            self.database
                 .connection
                 .prepare_cached("SELECT name, hash, length, header FROM segments WHERE segment = ?1")?
                 .query_row([row.0], |r| {
@@ -185,7 +194,7 @@ impl Catalog {
                     ))
                 })
         };
-        let (name, hash, length, header) = query().map_err(|e| self.0.error(e))?;
+        let (name, hash, length, header) = query().map_err(|e| self.database.error(e))?;
         Ok(KnownSegment {
             name: name.parse().map_err(|_| IndexError::Damaged("a segment's name"))?,
             hash: Hash(hash),
@@ -197,26 +206,26 @@ impl Catalog {
     /// A block of a segment.
     pub fn block(&self, row: SegmentRow, block: u32) -> Result<BlockRow, IndexError> {
         let query = || {
-            self.0
+            self.database
                 .connection
                 .prepare_cached(
                     "SELECT kind, codec, start, stored_len, raw_len FROM blocks WHERE segment = ?1 AND block = ?2",
                 )?
                 .query_row(params![row.0, block], block_row)
         };
-        query().map_err(|e| self.0.error(e))
+        query().map_err(|e| self.database.error(e))
     }
 
     /// The segment of an object, if it is known.
     pub fn segment_of(&self, hash: &Hash) -> Result<Option<SegmentRow>, IndexError> {
         let query = || {
-            self.0
+            self.database
                 .connection
                 .prepare_cached("SELECT segment FROM segments WHERE hash = ?1")?
                 .query_row([&hash.0[..]], |r| Ok(SegmentRow(r.get(0)?)))
                 .optional()
         };
-        query().map_err(|e| self.0.error(e))
+        query().map_err(|e| self.database.error(e))
     }
 
     /// Every known segment.
@@ -233,8 +242,8 @@ impl Catalog {
 
     /// When all segments were last looked for in the store, in seconds since 1970.
     pub fn verified_s(&self) -> Result<i64, IndexError> {
-        let query = self.0.connection.query_row("SELECT at_s FROM verified", [], |r| r.get(0));
-        query.map_err(|e| self.0.error(e))
+        let query = self.database.connection.query_row("SELECT at_s FROM verified", [], |r| r.get(0));
+        query.map_err(|e| self.database.error(e))
     }
 
     /// The version of the tables: another program's image is of use only if it has the same.
@@ -251,7 +260,8 @@ impl Catalog {
     }
 
     fn number(&self, sql: &str) -> Result<u64, IndexError> {
-        let number: i64 = self.0.connection.query_row(sql, [], |r| r.get(0)).map_err(|e| self.0.error(e))?;
+        let number: i64 =
+            self.database.connection.query_row(sql, [], |r| r.get(0)).map_err(|e| self.database.error(e))?;
         Ok(number as u64)
     }
 
@@ -259,11 +269,11 @@ impl Catalog {
     pub fn save_into(&self, path: &Path) -> Result<(), IndexError> {
         let text = path.to_str().ok_or(IndexError::Damaged("the cache folder's name is not UTF-8"))?;
         let save = || {
-            self.0.connection.execute("VACUUM INTO ?1", [text])?;
+            self.database.connection.execute("VACUUM INTO ?1", [text])?;
             // What this machine could not read, another tries for itself.
             rusqlite::Connection::open(path)?.execute("DELETE FROM distrusted", [])
         };
-        save().map(drop).map_err(|e| self.0.error(e))
+        save().map(drop).map_err(|e| self.database.error(e))
     }
 
     /// Whether a file is a sound database of this version.
@@ -281,10 +291,10 @@ impl Catalog {
     /// Bytes of all known segments.
     pub fn stored_bytes(&self) -> Result<u64, IndexError> {
         let sum: i64 = self
-            .0
+            .database
             .connection
             .query_row("SELECT COALESCE(SUM(length), 0) FROM segments", [], |r| r.get(0))
-            .map_err(|e| self.0.error(e))?;
+            .map_err(|e| self.database.error(e))?;
         Ok(sum as u64)
     }
 
@@ -294,9 +304,9 @@ impl Catalog {
         row: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, IndexError> {
         let query = || -> rusqlite::Result<Vec<T>> {
-            self.0.connection.prepare_cached(sql)?.query_map([], |r| row(r))?.collect()
+            self.database.connection.prepare_cached(sql)?.query_map([], |r| row(r))?.collect()
         };
-        query().map_err(|e| self.0.error(e))
+        query().map_err(|e| self.database.error(e))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::{RepoError, Repository};
-use crate::codec::{Hash, Opener, RepositoryKeys};
+use crate::codec::{Opener, RepositoryKeys};
 use crate::format::{CommitName, Header, ObjectName, SegmentKind, ShortHash, SnapshotRecord, Toc, Trailer};
 use crate::store::{Listed, Store};
 
@@ -60,7 +60,7 @@ impl Repository {
         // Before the listing: what another process enters meanwhile is not taken for gone. Verbs rely on summaries, so they
         // are read here, where an index that lacks one, or has it damaged, is brought up to date again.
         let known = self.catalog().commits()?;
-        let summed: HashSet<Hash> = self.catalog().summaries()?.iter().map(|summary| summary.hash).collect();
+        let summed = self.catalog().read_summaries()?;
         let listed = self.store.list(CommitName::PREFIX)?;
         self.forgotten = self.listed_forgotten()?;
         let gone = without(&known, |(name, _)| name, &listed, |l| &l.name);

@@ -25,9 +25,9 @@ impl Catalog {
     pub fn block_numbers(&self, segment: SegmentRow) -> Result<Vec<u32>, IndexError> {
         let query = || -> rusqlite::Result<Vec<u32>> {
             let sql = "SELECT block FROM blocks WHERE segment = ?1";
-            self.0.connection.prepare_cached(sql)?.query_map([segment.0], |r| r.get(0))?.collect()
+            self.database.connection.prepare_cached(sql)?.query_map([segment.0], |r| r.get(0))?.collect()
         };
-        query().map_err(|e| self.0.error(e))
+        query().map_err(|e| self.database.error(e))
     }
 
     /// Segments with a damaged block.
@@ -40,9 +40,9 @@ impl Catalog {
 impl CatalogWriter {
     /// Notes which blocks of a segment are damaged, in place of what was noted of it before.
     pub fn set_distrusted(&mut self, segment: SegmentRow, blocks: &[u32]) -> Result<(), IndexError> {
-        let path = self.0.0.path.clone();
+        let path = self.0.database.path.clone();
         let error = |source| IndexError::Sqlite { path: path.clone(), source };
-        let transaction = self.0.0.connection.transaction().map_err(error)?;
+        let transaction = self.0.database.connection.transaction().map_err(error)?;
         transaction.execute("DELETE FROM distrusted WHERE segment = ?1", [segment.0]).map_err(error)?;
         for block in blocks {
             let row = params![segment.0, block];

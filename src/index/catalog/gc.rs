@@ -52,10 +52,10 @@ impl Catalog {
     pub fn exact_deps(&self, commit: &Hash) -> Result<Option<Vec<ShortHash>>, IndexError> {
         let query = || {
             let sql = "SELECT deps FROM exact_deps WHERE hash = ?1";
-            let row = self.0.connection.prepare_cached(sql)?.query_row([&commit.0[..]], |r| r.get(0));
+            let row = self.database.connection.prepare_cached(sql)?.query_row([&commit.0[..]], |r| r.get(0));
             row.optional()
         };
-        let deps: Option<Vec<u8>> = query().map_err(|e| self.0.error(e))?;
+        let deps: Option<Vec<u8>> = query().map_err(|e| self.database.error(e))?;
         deps.map(|bytes| match bytes.as_chunks() {
             (deps, []) => Ok(deps.to_vec()),
             _ => Err(IndexError::Damaged("exact deps")),

@@ -51,51 +51,51 @@ impl Catalog {
     pub fn snapshot(&self, hash: &Hash) -> Result<Option<StoredSnapshot>, IndexError> {
         let query = || {
             let sql = "SELECT name, hash, deps, record FROM snapshots WHERE hash = ?1";
-            self.0.connection.prepare_cached(sql)?.query_row([&hash.0[..]], snapshot_row).optional()
+            self.database.connection.prepare_cached(sql)?.query_row([&hash.0[..]], snapshot_row).optional()
         };
-        let found = query().map_err(|e| self.0.error(e))?;
-        self.1.add(usize::from(found.is_some()));
+        let found = query().map_err(|e| self.database.error(e))?;
+        self.records_read.add(usize::from(found.is_some()));
         found.map(parse_snapshot).transpose()
     }
 
     /// Every known commit, in no order.
     pub fn snapshots(&self) -> Result<Vec<StoredSnapshot>, IndexError> {
         let rows = self.rows("SELECT name, hash, deps, record FROM snapshots", snapshot_row)?;
-        self.1.add(rows.len());
+        self.records_read.add(rows.len());
         rows.into_iter().map(parse_snapshot).collect()
     }
 
     /// How many records of snapshots were read through this connection.
     pub fn records_read(&self) -> u64 {
-        self.1.0.get()
+        self.records_read.0.get()
     }
 
     /// Whether a commit is known.
     pub fn has_snapshot(&self, hash: &Hash) -> Result<bool, IndexError> {
         let query = || {
             let sql = "SELECT EXISTS (SELECT 1 FROM snapshots WHERE hash = ?1)";
-            self.0.connection.prepare_cached(sql)?.query_row([&hash.0[..]], |r| r.get(0))
+            self.database.connection.prepare_cached(sql)?.query_row([&hash.0[..]], |r| r.get(0))
         };
-        query().map_err(|e| self.0.error(e))
+        query().map_err(|e| self.database.error(e))
     }
 
     /// The segments that a commit says its snapshot needs; none if it is not known.
     pub fn deps(&self, commit: &Hash) -> Result<Option<Vec<ShortHash>>, IndexError> {
         let query = || {
             let sql = "SELECT deps FROM snapshots WHERE hash = ?1";
-            self.0.connection.prepare_cached(sql)?.query_row([&commit.0[..]], |r| r.get(0)).optional()
+            self.database.connection.prepare_cached(sql)?.query_row([&commit.0[..]], |r| r.get(0)).optional()
         };
-        query().map_err(|e| self.0.error(e))?.map(parse_deps).transpose()
+        query().map_err(|e| self.database.error(e))?.map(parse_deps).transpose()
     }
 
     /// How long a commit's record is, deps included; 0 if it is not known.
     pub fn record_len(&self, commit: &Hash) -> Result<u64, IndexError> {
         let query = || {
             let sql = "SELECT length(deps) + length(record) FROM snapshots WHERE hash = ?1";
-            let row = self.0.connection.prepare_cached(sql)?.query_row([&commit.0[..]], |r| r.get(0));
+            let row = self.database.connection.prepare_cached(sql)?.query_row([&commit.0[..]], |r| r.get(0));
             row.optional()
         };
-        let length: Option<i64> = query().map_err(|e| self.0.error(e))?;
+        let length: Option<i64> = query().map_err(|e| self.database.error(e))?;
         Ok(length.map_or(0, i64::cast_unsigned))
     }
 }

@@ -5,6 +5,8 @@
 mod home_list;
 mod users;
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -112,9 +114,36 @@ impl Totals {
     }
 }
 
+/// Summaries that were read and are not used up, with the state of the database that they are of.
+#[derive(Default)]
+pub(super) struct ReadAhead(Cell<Option<(State, Vec<Summary>)>>);
+
+/// Changes with every change of the database: by others, and through this connection.
+type State = (i64, u64);
+
 impl Catalog {
+    /// Looks whether all summaries can be read, and gives the hash of each one's commit. They are kept for who asks for
+    /// them next.
+    pub fn read_summaries(&self) -> Result<HashSet<Hash>, IndexError> {
+        let state = self.state()?;
+        let summaries = self.summaries()?;
+        let hashes = summaries.iter().map(|summary| summary.hash).collect();
+        self.read_ahead.0.set(Some((state, summaries)));
+        Ok(hashes)
+    }
+
+    fn state(&self) -> Result<State, IndexError> {
+        let connection = &self.database.connection;
+        let version = connection.query_row("PRAGMA data_version", [], |r| r.get(0));
+        Ok((version.map_err(|e| self.database.error(e))?, connection.total_changes()))
+    }
+
     /// The summary of every known commit, in no order.
     pub fn summaries(&self) -> Result<Vec<Summary>, IndexError> {
+        match self.read_ahead.0.take() {
+            Some((state, summaries)) if state == self.state()? => return Ok(summaries),
+            _ => {}
+        }
         let rows = self.rows(
             "SELECT name, hash, id, supersession, time_ms, finished_ms, source, host, program, tags, parents, \
              files, bytes, bytes_new, problems, lost, homes FROM summaries",

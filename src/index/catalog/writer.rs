@@ -25,24 +25,24 @@ impl CatalogWriter {
     }
 
     pub(super) fn execute(&mut self, sql: &str, parameters: impl rusqlite::Params) -> Result<(), IndexError> {
-        let database = &self.0.0;
+        let database = &self.0.database;
         database.connection.execute(sql, parameters).map(drop).map_err(|e| database.error(e))
     }
 
     /// Forgets everything, and begins with a new database.
     pub fn reset(&mut self) -> Result<(), IndexError> {
-        self.0.0.recreate(&SCHEMA)
+        self.0.database.recreate(&SCHEMA)
     }
 
     /// Whether the write-ahead log is longer than it need be.
     pub fn has_long_log(&self) -> bool {
-        self.0.0.log_len() > LONG_LOG
+        self.0.database.log_len() > LONG_LOG
     }
 
     /// Empties the write-ahead log, unless somebody reads from it at this moment; says whether it did. SQLite itself begins
     /// the log anew only when it meets a moment without readers, which beside busy threads may never come.
     pub fn empty_log(&self) -> Result<bool, IndexError> {
-        self.0.0.empty_log()
+        self.0.database.empty_log()
     }
 
     /// Adds a segment that is whole in the store, in one transaction. Adding it again changes nothing.
@@ -126,7 +126,7 @@ impl CatalogWriter {
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, IndexError> {
-        let database = &mut self.0.0;
+        let database = &mut self.0.database;
         let path = &database.path;
         let error = |source| IndexError::Sqlite { path: path.clone(), source };
         let begun = database.connection.transaction_with_behavior(TransactionBehavior::Immediate);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::engine::testing::Bench;
+use crate::index::{Catalog, CatalogWriter};
 use crate::keys::Secret;
 use crate::repo::{WriteTarget, WriterOptions};
 use crate::store::Store;
@@ -79,4 +80,21 @@ fn a_newer_form_that_is_not_whole_hides_no_older_one_that_is() {
     bench.repository.sync_all(&mut |_, _| {}).unwrap();
     let left = bench.repository.summaries().unwrap();
     assert_eq!(left.iter().map(|summary| summary.hash).collect::<Vec<_>>(), [between]);
+}
+
+#[test]
+fn what_a_sync_has_read_is_not_used_after_a_change() {
+    let mut bench = Bench::new();
+    bench.home("ann").file("f", "1");
+    let id = bench.backup("2026-11-24T12:00:00Z");
+    bench.repository.sync(&mut |_, _| {}).unwrap();
+    let mut beside = CatalogWriter::new(Catalog::open(bench.repository.cache()).unwrap());
+    let commit = bench.repository.catalog().commits().unwrap().remove(0).1;
+    beside.remove_snapshot(&commit).unwrap();
+    assert!(bench.repository.summaries().unwrap().is_empty(), "removed by another process");
+    bench.repository.sync(&mut |_, _| {}).unwrap();
+    assert_eq!(bench.repository.summaries().unwrap().iter().map(|s| s.id).collect::<Vec<_>>(), [id]);
+    bench.repository.sync(&mut |_, _| {}).unwrap();
+    bench.repository.catalog.remove_snapshot(&commit).unwrap();
+    assert!(bench.repository.summaries().unwrap().is_empty(), "removed through this connection");
 }
