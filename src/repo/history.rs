@@ -78,7 +78,8 @@ impl Repository {
     }
 
     fn listed_history(&self) -> Result<BTreeSet<Listed>, RepoError> {
-        Ok(self.store.list(ObjectName::HISTORY)?.into_iter().collect())
+        let listed = self.store.list(ObjectName::HISTORY)?.into_iter();
+        Ok(listed.filter(|listed| listed.name.promised_hash().is_some()).collect())
     }
 
     /// None if an object was removed before it was read: another one has what it had.

@@ -186,6 +186,12 @@ impl Repository {
         // What is gone or cut short is not relied on, and what needs it is stored again by the next backup.
         let lost: Vec<_> = known.iter().filter(|s| present.get(s.name.as_str()) != Some(&s.length)).collect();
         self.catalog.remove_segments(&lost.iter().map(|s| s.row).collect::<Vec<_>>())?;
+        // A commit that is there and has another length is read again by each sync, until it is whole.
+        for commit in lost.iter().filter(|s| present.contains_key(s.name.as_str())) {
+            if CommitName::parse(&commit.name).is_ok() {
+                self.catalog.remove_snapshot(&commit.hash)?;
+            }
+        }
         // What a prune deleted is no loss: nothing needs it. One that ran just now wrote down before what it was about
         // to delete.
         if lost.iter().any(|s| !self.gc.holds(&s.hash.short())) {

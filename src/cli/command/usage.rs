@@ -8,6 +8,7 @@ mod rows;
 mod users;
 mod written;
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -32,17 +33,19 @@ use crate::engine::Meter;
 use crate::engine::lookup::lookup;
 use crate::engine::select::{Choice, SelectedPlace, SnapshotSpec};
 use crate::engine::usage::{
-    DamageCount, Distinction, UsageError, UsageOptions, UserUsage, by_kind, by_path, by_snapshot, freed_by,
-    growth, usage,
+    DamageCount, Distinction, UsageError, UsageOptions, UsageReport, UserUsage, by_kind, by_path,
+    by_snapshot, freed_by, growth, usage,
 };
 use crate::index::Summary;
-use crate::repo::Repository;
+use crate::repo::{RepoError, Repository};
 
 /// Says it.
 pub fn run(context: &Context, arguments: &UsageArguments) -> Result<Exit, CliError> {
     let indexed = Indexed::open(context)?;
-    let asked = Asked { context, arguments, repository: &indexed.repository, now: Timestamp::now() };
+    let exit = indexed.exit();
     let summaries = indexed.repository.summaries()?;
+    let repository = RefCell::new(indexed.repository);
+    let asked = Asked { context, arguments, repository, now: Timestamp::now() };
     let damage = match asked.question(&summaries)? {
         Question::Users => asked.users()?,
         Question::Snapshots => asked.snapshots()?,
@@ -64,7 +67,29 @@ pub fn run(context: &Context, arguments: &UsageArguments) -> Result<Exit, CliErr
             count(damage.history, "record", "records")
         ));
     }
-    Ok(if damage.is_none() { indexed.exit() } else { Exit::Problems })
+    Ok(if damage.is_none() { exit } else { Exit::Problems })
+}
+
+/// How often figures in which something is missing are found out.
+const LOOKS: usize = 3;
+
+/// What was found out, and what was missing.
+trait Found {
+    /// What of it could not be found or read in the store as it is.
+    fn damage(&self) -> DamageCount;
+}
+
+impl Found for UsageReport {
+    fn damage(&self) -> DamageCount {
+        // What cannot be read of the past is not lost by a prune.
+        DamageCount { history: 0, ..self.damage }
+    }
+}
+
+impl<T> Found for (T, DamageCount) {
+    fn damage(&self) -> DamageCount {
+        self.1
+    }
 }
 
 /// What the command line asks for.
@@ -80,7 +105,7 @@ enum Question<'s> {
 struct Asked<'a> {
     context: &'a Context,
     arguments: &'a UsageArguments,
-    repository: &'a Repository,
+    repository: RefCell<Repository>,
     now: Timestamp,
 }
 
@@ -135,7 +160,7 @@ impl Asked<'_> {
         let files = Files::open(self.arguments)?;
         let since = self.arguments.since.as_deref().map(moment).transpose()?;
         let options = UsageOptions { now: self.now, since };
-        let report = self.reading(|meter| usage(self.repository, &options, meter))?;
+        let report = self.reading(|repository, meter| usage(repository, &options, meter))?;
         let filter = self.arguments.filter.filter();
         let is_wanted = |user: &&UserUsage| {
             filter.accepts_user(&user.user)
@@ -166,7 +191,7 @@ impl Asked<'_> {
     }
 
     fn snapshots(&self) -> Result<DamageCount, CliError> {
-        let (found, damage) = self.reading(|meter| by_snapshot(self.repository, meter))?;
+        let (found, damage) = self.reading(by_snapshot)?;
         let filter = self.arguments.filter.filter();
         let found: Vec<_> = found.into_iter().filter(|usage| filter.accepts(&usage.summary)).collect();
         self.show(parts::snapshots(&found), None, None)?;
@@ -175,7 +200,7 @@ impl Asked<'_> {
 
     fn together(&self, snapshots: &[&Summary]) -> Result<DamageCount, CliError> {
         let ids: HashSet<_> = snapshots.iter().map(|summary| summary.id).collect();
-        let (freed, damage) = self.reading(|meter| freed_by(self.repository, &ids, meter))?;
+        let (freed, damage) = self.reading(|repository, meter| freed_by(repository, &ids, meter))?;
         let output = &self.context.output;
         if output.is_json() || self.arguments.csv {
             self.show(parts::freed(snapshots, &freed), None, None)?;
@@ -197,15 +222,15 @@ impl Asked<'_> {
     fn path(&self, summaries: &[Summary], spec: &OsStr) -> Result<DamageCount, CliError> {
         let spec = self.arguments.filter.spec(spec)?;
         let filter = self.arguments.filter.filter();
-        let chosen = Choice::new(summaries, &spec, &filter, self.now)?.read(self.repository)?;
+        let chosen = Choice::new(summaries, &spec, &filter, self.now)?.read(&self.repository.borrow())?;
         let SelectedPlace::InHome { state, path } = chosen.place()? else {
             return Err(CliError::Usage(
                 "--by path takes one user, as in `homekeep usage USER --by path`".into(),
             ));
         };
-        let start = lookup(&mut self.repository.reader()?, state.root, &path)?;
+        let start = lookup(&mut self.repository.borrow().reader()?, state.root, &path)?;
         let depth = self.arguments.depth;
-        let (found, damage) = self.reading(|meter| by_path(self.repository, &start, depth, meter))?;
+        let (found, damage) = self.reading(|repository, meter| by_path(repository, &start, depth, meter))?;
         let top = self.arguments.top.filter(|_| self.arguments.sort.is_none());
         self.show(parts::paths(&found, top), None, None)?;
         Ok(damage)
@@ -215,7 +240,7 @@ impl Asked<'_> {
         self.refuse_hosts_and_tags()?;
         let filter = self.arguments.filter.filter();
         let (found, damage) =
-            self.reading(|meter| by_kind(self.repository, &filter, distinction, self.now, meter))?;
+            self.reading(|repository, meter| by_kind(repository, &filter, distinction, self.now, meter))?;
         let sorted = (distinction == Distinction::Extension).then_some("stored_bytes");
         self.show(parts::kinds(&found, key), sorted, None)?;
         Ok(damage)
@@ -225,17 +250,32 @@ impl Asked<'_> {
         self.refuse_hosts_and_tags()?;
         let since = self.arguments.since.as_deref().map(moment).transpose()?;
         let since_ms = since.map_or(i64::MIN, Timestamp::as_millisecond);
-        let grown = growth(self.repository, &self.arguments.filter.filter(), self.now)?;
+        let grown = growth(&self.repository.borrow(), &self.arguments.filter.filter(), self.now)?;
         self.show(parts::times(&grown, since_ms), None, None)?;
         Ok(DamageCount { history: grown.unreadable, ..DamageCount::default() })
     }
 
-    /// Shows that trees are read, while they are.
-    fn reading<T>(&self, find: impl FnOnce(&Meter) -> Result<T, UsageError>) -> Result<T, CliError> {
+    /// Shows that trees are read, while they are. Others may prune meanwhile: what is missing is missing only if it still
+    /// is when everything is looked at again.
+    fn reading<T: Found>(
+        &self,
+        find: impl Fn(&Repository, &Meter) -> Result<T, UsageError>,
+    ) -> Result<T, CliError> {
         let meter = Arc::new(Meter::interrupted_by(self.context.interrupt.deferred()));
         let is_shown = !self.context.output.is_json();
         let progress = is_shown.then(|| Progress::start(self.context, "reading trees", &meter));
-        let result = find(&meter);
+        let mut result = find(&self.repository.borrow(), &meter);
+        for _ in 1..LOOKS {
+            let is_settled = match &result {
+                Ok(found) => found.damage().is_none(),
+                Err(error) => !matches!(error, UsageError::Repository(RepoError::IndexChanged)),
+            };
+            if is_settled {
+                break;
+            }
+            self.repository.borrow_mut().sync_all(&mut |_, _| {})?;
+            result = find(&self.repository.borrow(), &meter);
+        }
         if let Some(progress) = progress {
             progress.finish();
         }

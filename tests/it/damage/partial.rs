@@ -10,6 +10,7 @@ use homekeep::format::ObjectName;
 use homekeep::store::{MemoryStore, Store};
 
 use super::with;
+use crate::support::program::Program;
 use crate::support::{Contents, Site, chain, contents, names, noise, set_mtime, write_old};
 
 /// A small repository with two snapshots: ann's home in one object, bob's in the other.
@@ -122,5 +123,39 @@ fn a_backup_goes_on_when_the_last_snapshots_trees_cannot_be_read() {
         let report = site.try_backup(&options).unwrap();
         assert_eq!(report.problems, []);
         assert!(site.has("ann", "new") || !report.damaged.is_empty(), "{:?}", report.damaged);
+    }
+}
+
+/// What README says first: bring the object back from a copy.
+#[test]
+fn an_object_that_was_cut_and_is_brought_back_is_whole_again() {
+    let program = Program::new();
+    let home = program.home("ann");
+    program.run(&["init"]).expect(0);
+    for (name, length) in [("big", 100_000), ("small", 100)] {
+        write_old(&home.join(name), noise(length as u64, length));
+        program.backup(&[]).expect(0);
+    }
+    let first = program.snapshots().remove(0);
+    let objects = walkdir::WalkDir::new(program.repository.join("snapshots")).sort_by_file_name();
+    let mut objects =
+        objects.into_iter().map(|entry| entry.unwrap().into_path()).filter(|path| path.is_file());
+    let commit = objects.find(|path| path.to_str().unwrap().contains(&first)).unwrap();
+    let bytes = fs::read(&commit).unwrap();
+    for look in [&["check"][..], &["check", "--read-data"], &["prune", "--dry-run"], &["usage"], &["backup"]]
+    {
+        fs::write(&commit, &bytes[..bytes.len() - 1]).unwrap();
+        match look {
+            ["backup"] => drop(program.backup(&["--dry-run"])),
+            look => drop(program.run(look)),
+        }
+        assert_eq!(program.run(&["check"]).code, Some(14), "{look:?}");
+        fs::write(&commit, &bytes).unwrap();
+        program.run(&["check", "--read-data"]).expect(0);
+        program.run(&["usage"]).expect(0);
+        let target = tempfile::tempdir().unwrap();
+        let arguments = ["restore", &first, "--target", target.path().to_str().unwrap()];
+        program.run(&arguments).expect(0);
+        assert!(fs::read(target.path().join("ann/big")).unwrap() == noise(100_000, 100_000), "{look:?}");
     }
 }

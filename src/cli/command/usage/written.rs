@@ -8,7 +8,7 @@ use super::{Asked, UsageArguments, prometheus, users};
 use crate::cli::error::CliError;
 use crate::cli::report_file::ReportFile;
 use crate::cli::text;
-use crate::engine::usage::{UsageReport, UserUsage, by_folder, contents, growth};
+use crate::engine::usage::{DamageCount, UsageReport, UserUsage, by_folder, contents, growth};
 use crate::index::Summary;
 
 /// How many homes are looked into, the largest first.
@@ -58,15 +58,18 @@ impl Asked<'_> {
     }
 
     fn page(&self, report: &UsageReport, users: &[&UserUsage], rows: &Rows) -> Result<String, CliError> {
-        let summaries = self.repository.summaries()?;
+        let summaries = self.repository.borrow().summaries()?;
         let filter = self.arguments.filter.filter();
         let is_wanted =
             |summary: &&Summary| filter.sources.is_empty() || filter.sources.contains(&summary.source);
         let snapshots: Vec<&Summary> = summaries.iter().filter(is_wanted).collect();
         // What is damaged is in the report.
-        let (contents, _) = self.reading(|meter| contents(self.repository, &snapshots, meter))?;
+        let (contents, _) = self.reading(|repository, meter| contents(repository, &snapshots, meter))?;
         let largest = &users[..users.len().min(self.arguments.top.unwrap_or(HOMES))];
-        let folders = self.reading(|meter| by_folder(self.repository, largest, DEPTH, meter))?;
+        let looked_into = |repository: &_, meter: &_| {
+            Ok((by_folder(repository, largest, DEPTH, meter)?, DamageCount::default()))
+        };
+        let (folders, _) = self.reading(looked_into)?;
         let folders: Vec<_> = largest.iter().copied().zip(folders).collect();
         Ok(html::page(&Sheet {
             place: text::safe(&self.context.places.repository.display().to_string()).into_owned(),
@@ -74,7 +77,7 @@ impl Asked<'_> {
             users,
             quota: &self.context.config.quota,
             snapshots: &snapshots,
-            grown: growth(self.repository, &filter, self.now)?,
+            grown: growth(&self.repository.borrow(), &filter, self.now)?,
             contents,
             folders: &folders,
             rows,
