@@ -8,7 +8,9 @@ use homekeep::codec::{ChunkId, SnapshotId};
 use homekeep::engine::Meter;
 use homekeep::engine::check::{CheckOptions, Subset, check};
 use homekeep::engine::restore::RestoreTarget;
-use homekeep::format::{Attributes, Content, Entry, EntryKind, Extent, Owner, Page, SnapshotRecord};
+use homekeep::format::{
+    Attributes, Content, Entry, EntryKind, Extent, Owner, Page, PageIndex, SnapshotRecord,
+};
 use homekeep::repo::{Snapshot, WriteTarget, WriterOptions};
 
 use crate::support::{Site, contents, source_of, write_old};
@@ -121,6 +123,35 @@ fn a_name_that_stands_twice_is_refused() {
         ]))
     });
     assert!(forger.restore(&snapshot).1 > 0);
+}
+
+#[test]
+fn a_name_that_stands_in_two_pages_is_a_problem() {
+    let forger = Forger::new();
+    let kinds = [EntryKind::Symlink(b"..".into()), EntryKind::File(Content { depth: 0, extents: vec![] })];
+    for (id, first) in (1..).zip(kinds) {
+        let snapshot = forger.forge(id, |store| {
+            let below = store(page(vec![file("planted")]));
+            let pages = [first, EntryKind::Directory(below)].map(|kind| page(vec![entry("way", kind)]));
+            let pages = pages.map(|page| (store(page), 1)).to_vec();
+            store(PageIndex { pages }.to_bytes())
+        });
+        let (found, problems) = forger.restore(&snapshot);
+        assert!(problems > 0, "{found:?}");
+    }
+}
+
+#[test]
+fn a_directory_whose_tree_nobody_has_costs_what_is_in_it_alone() {
+    let forger = Forger::new();
+    let snapshot = forger.forge(1, |store| {
+        let gone = EntryKind::Directory(ChunkId([9; 32]));
+        store(page(vec![file("before"), entry("gone", gone), file("kept")]))
+    });
+    let (found, problems) = forger.restore(&snapshot);
+    assert_eq!(problems, 1);
+    let wanted = ["before", "kept"].map(String::from);
+    assert!(wanted.iter().all(|name| found.contains(name)), "{found:?}");
 }
 
 #[test]

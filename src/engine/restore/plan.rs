@@ -331,3 +331,21 @@ pub fn path(directories: &[PlannedDirectory], parent: Option<usize>, name: &[u8]
     }
     path
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a backup leaves out by itself is not in the snapshot, or is there because somebody asked for it.
+    #[test]
+    fn a_restore_leaves_out_what_it_was_told_and_nothing_else() {
+        let rules = rules(&["*.tmp".to_string()]).unwrap();
+        let left_out = |rules: &Rules, name: &str| {
+            rules.home(Path::new("/home/ann")).decide(OsStr::new(name), true) != Verdict::Keep
+        };
+        assert!(left_out(&rules, "a.tmp"));
+        assert!(rules.ignore_file_names().is_empty());
+        assert!(left_out(&Rules::new(&RuleOptions::default()).unwrap(), ".cache"));
+        assert!(!left_out(&rules, ".cache"));
+    }
+}

@@ -171,3 +171,82 @@ fn is_restored(entry: &Entry, listed: &Listed) -> bool {
     let is_same_time = (entry.mtime_s, entry.mtime_ns) == stat.mtime;
     is_same_kind && is_same_mode && is_same_owner && is_same_time && entry.attributes.critical_flags() == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::FileType;
+
+    use super::*;
+    use crate::files::walk::Stat;
+    use crate::format::{Attributes, Content, Extent, Owner, flags};
+
+    /// A file of five bytes.
+    fn entry() -> Entry {
+        Entry {
+            name: b"a".to_vec(),
+            kind: EntryKind::File(Content { depth: 0, extents: vec![Extent::Hole { length: 5 }] }),
+            mode: 0o640,
+            owner: Owner { uid: 7, gid: 8, ..Owner::default() }.into(),
+            mtime_s: 10,
+            mtime_ns: 11,
+            attributes: Attributes::default(),
+        }
+    }
+
+    fn stat() -> Stat {
+        Stat {
+            kind: FileType::RegularFile,
+            mode: 0o640,
+            links: 1,
+            uid: 7,
+            gid: 8,
+            device: 1,
+            inode: 2,
+            size: 5,
+            blocks: 8,
+            mtime: (10, 11),
+            ctime: (20, 21),
+            special: 0,
+        }
+    }
+
+    fn is_like(entry: &Entry, stat: Stat) -> bool {
+        is_restored(entry, &Listed { name: b"a".as_slice().into(), stat })
+    }
+
+    /// The next backup reads nothing of what counts as restored: whatever a stat tells apart, it has to read.
+    #[test]
+    fn one_difference_is_enough_to_be_read_again() {
+        assert!(is_like(&entry(), stat()));
+        for differ in [
+            |s: &mut Stat| s.kind = FileType::Fifo,
+            |s: &mut Stat| s.kind = FileType::Directory,
+            |s: &mut Stat| s.size = 6,
+            |s: &mut Stat| s.mode = 0o600,
+            |s: &mut Stat| s.uid = 0,
+            |s: &mut Stat| s.gid = 0,
+            |s: &mut Stat| s.mtime.0 = 9,
+            |s: &mut Stat| s.mtime.1 = 12,
+        ] {
+            let mut other = stat();
+            differ(&mut other);
+            assert!(!is_like(&entry(), other), "{other:?}");
+        }
+        let mut marked = entry();
+        marked.attributes.flags = flags::FOREIGN_LINK;
+        assert!(!is_like(&marked, stat()));
+    }
+
+    #[test]
+    fn a_directory_is_its_mode_and_a_link_has_none() {
+        let directory = Entry { kind: EntryKind::Directory(ChunkId([0; 32])), ..entry() };
+        let there = Stat { kind: FileType::Directory, uid: 0, mtime: (1, 1), ..stat() };
+        assert!(is_like(&directory, there));
+        assert!(!is_like(&directory, Stat { mode: 0o755, ..there }));
+        assert!(!is_like(&directory, stat()));
+        let link = Entry { kind: EntryKind::Symlink(b"b".to_vec()), ..entry() };
+        let there = Stat { kind: FileType::Symlink, mode: 0o777, ..stat() };
+        assert!(is_like(&link, there));
+        assert!(!is_like(&link, Stat { mtime: (9, 11), ..there }));
+    }
+}

@@ -107,3 +107,58 @@ impl RestoreReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every number of a report.
+    fn numbers(report: &RestoreReport) -> [u64; 9] {
+        let RestoreReport { trees, restored, directories, bytes, unchanged, .. } = report;
+        let RestoreReport { kept, kept_newer, deleted, verified, .. } = report;
+        [trees, restored, directories, bytes, unchanged, kept, kept_newer, deleted, verified].map(|n| *n)
+    }
+
+    fn count_twice(action: Action, is_directory: bool) -> [u64; 9] {
+        let mut report = RestoreReport::default();
+        let change = Change { user: b"ann", path: b"a", action, is_directory, size: 5 };
+        report.count(&change);
+        report.count(&change);
+        numbers(&report)
+    }
+
+    #[test]
+    fn each_action_counts_once_where_it_belongs() {
+        for action in [Action::Create, Action::Replace] {
+            assert_eq!(count_twice(action, false), [0, 2, 0, 10, 0, 0, 0, 0, 0]);
+            assert_eq!(count_twice(action, true), [0, 0, 2, 0, 0, 0, 0, 0, 0]);
+        }
+        assert_eq!(count_twice(Action::Unchanged, false), [0, 0, 0, 0, 2, 0, 0, 0, 0]);
+        assert_eq!(count_twice(Action::Keep, false), [0, 0, 0, 0, 0, 2, 0, 0, 0]);
+        assert_eq!(count_twice(Action::KeepNewer, false), [0, 0, 0, 0, 0, 2, 2, 0, 0]);
+        assert_eq!(count_twice(Action::Delete, false), [0, 0, 0, 0, 0, 0, 0, 2, 0]);
+        assert_eq!(count_twice(Action::InTheWay, false), [0; 9]);
+    }
+
+    #[test]
+    fn what_several_restores_came_to_is_added_number_by_number() {
+        let one = || RestoreReport {
+            trees: 1,
+            restored: 2,
+            directories: 3,
+            bytes: 4,
+            unchanged: 5,
+            kept: 6,
+            kept_newer: 7,
+            deleted: 8,
+            verified: 9,
+            ..RestoreReport::default()
+        };
+        let mut sum = RestoreReport::default();
+        sum.add(one());
+        sum.add(RestoreReport { is_vault_out_of_reach: true, ..one() });
+        sum.add(one());
+        assert_eq!(numbers(&sum), [3, 6, 9, 12, 15, 18, 21, 24, 27]);
+        assert!(sum.is_vault_out_of_reach);
+    }
+}

@@ -18,3 +18,22 @@ pub fn unless_full(error: PlaceError, target: &RestoreTarget) -> Result<String, 
         _ => Ok(chain(&error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn only_a_full_target_ends_the_restore() {
+        let told = |kind: ErrorKind| {
+            let error = PlaceError::Io { action: "write", name: "a".into(), source: kind.into() };
+            unless_full(error, &RestoreTarget::InPlace)
+        };
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            assert!(matches!(told(kind), Err(RestoreError::Full(RestoreTarget::InPlace))));
+        }
+        assert_eq!(told(ErrorKind::PermissionDenied).unwrap(), "cannot write \"a\": permission denied");
+    }
+}

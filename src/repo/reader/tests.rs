@@ -1,9 +1,13 @@
 //! Reading what lies in several segments when some of them do not give it.
 
 use super::*;
+use crate::codec::{Codec, Packed};
 use crate::engine::testing::Bench;
-use crate::format::{Attributes, EntryKind, Owner, Page, PageIndex};
+use crate::format::{
+    Attributes, ChunkEntry, EntryKind, ObjectName, Owner, Page, PageIndex, SegmentKind, SegmentWriter,
+};
 use crate::keys::Secret;
+use crate::repo::writer::put_segment;
 use crate::repo::{Repository, WriteTarget, WriterOptions};
 use crate::store::{MemoryStore, Store};
 
@@ -68,6 +72,25 @@ fn the_error_of_a_chunk_that_no_segment_gives_is_the_first() {
     let first = bench.repository.catalog().segment(first).unwrap().name;
     let error = read(&bench, &id).unwrap_err();
     assert_eq!(error.to_string(), format!("{first} is not in the repository"));
+}
+
+/// Whoever has the key can seal a segment whose table calls the bytes of one chunk by the name of another. Block, seal
+/// and lengths are as they should be; only the id tells.
+#[test]
+fn bytes_that_a_sealed_table_calls_by_another_id_are_not_given() {
+    let mut bench = Bench::new();
+    let keys = Arc::clone(&bench.repository.keys);
+    let [wanted, other] = [b"the data", b"not that"].map(|bytes| keys.chunk_id(bytes));
+    let mut segment = SegmentWriter::new(SegmentKind::Bulk);
+    let packed = Packed { codec: Codec::Stored, bytes: b"the datanot that".to_vec() };
+    let chunks = [other, wanted].map(|id| ChunkEntry { id, length: 8 });
+    segment.push(BlockKind::Data, packed, chunks.to_vec());
+    let put = put_segment(&bench.store, &keys, segment, None, ObjectName::segment).unwrap();
+    put.enter(&mut bench.repository.catalog).unwrap();
+    for id in [wanted, other] {
+        let error = read(&bench, &id).unwrap_err();
+        assert!(matches!(error, RepoError::Damaged { .. }), "{error}");
+    }
 }
 
 /// A page with a file of each name.

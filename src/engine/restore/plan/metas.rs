@@ -93,3 +93,24 @@ fn is_home_owner(owner: &Owner, source: &RestoreSource) -> bool {
 fn is_substitute(here: Ids, owner: &Owner) -> bool {
     (here.uid == 0 && owner.uid != 0) || (here.gid == 0 && owner.gid != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_stands_in_where_it_did_not_own_the_home() {
+        let owner = |uid, gid| Owner { uid, gid, ..Owner::default() };
+        let ids = |uid, gid| Ids { uid, gid };
+        for (here, there, is_root_instead) in [
+            (ids(0, 5), owner(7, 5), true),
+            (ids(7, 0), owner(7, 5), true),
+            (ids(0, 0), owner(7, 5), true),
+            (ids(0, 5), owner(0, 5), false),
+            (ids(7, 0), owner(7, 0), false),
+            (ids(8, 6), owner(7, 5), false),
+        ] {
+            assert_eq!(is_substitute(here, &there), is_root_instead, "{here:?} {there:?}");
+        }
+    }
+}
