@@ -431,3 +431,59 @@ fn verification_finds_a_single_flipped_byte() {
     flip("holes", 3 << 20);
     assert_eq!(verify(), (2, vec!["holes".to_string()]));
 }
+
+/// Writes into a file so that its stat says nothing of it.
+fn slip(path: &Path, bytes: &[u8], at: u64) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    let before = file.metadata().unwrap();
+    file.write_all_at(bytes, at).unwrap();
+    set_mtime(path, before.mtime(), before.mtime_nsec());
+}
+
+#[test]
+fn verification_looks_at_every_file_that_was_to_be_restored_and_at_no_other() {
+    let site = Site::new();
+    let home = site.home("ann");
+    fs::create_dir_all(home.join("work/deep")).unwrap();
+    for name in ["notes", "work/data", "work/left.tmp", "work/deep/data", "work/deep/left.tmp"] {
+        write_old(&home.join(name), format!("of {name}"));
+    }
+    crate::support::write_sparse(&home.join("holes"));
+    site.backup();
+    let verify = |change: fn(&mut RestoreOptions)| {
+        let restored = site.restore_to(&[site.source("ann")], RestoreTarget::InPlace, |options| {
+            options.verify = true;
+            change(options);
+        });
+        let problems: Vec<_> =
+            restored.report.problems.iter().map(|p| String::from_utf8(p.path.clone()).unwrap()).collect();
+        (restored.report.verified, problems)
+    };
+    assert_eq!(verify(|_| {}), (6, vec![]));
+    // Zeros in place of a hole are the same bytes.
+    slip(&home.join("holes"), &[0; 70_000], 3 << 20);
+    assert_eq!(verify(|_| {}), (6, vec![]));
+    for name in ["work/deep/data", "work/deep/left.tmp", "work/left.tmp"] {
+        slip(&home.join(name), b"OF", 0);
+    }
+    let all = ["work/deep/data", "work/deep/left.tmp", "work/left.tmp"].map(String::from);
+    let (verified, mut problems) = verify(|_| {});
+    problems.sort();
+    assert_eq!((verified, &problems[..]), (3, &all[..]));
+    assert_eq!(verify(|options| options.excludes = vec!["*.tmp".into()]), (3, vec![all[0].clone()]));
+    let (verified, mut problems) = verify(|options| options.includes = vec!["deep".into()]);
+    problems.sort();
+    assert_eq!((verified, &problems[..]), (0, &all[..2]));
+    assert_eq!(verify(|options| options.includes = vec!["notes".into(), "*.tmp".into()]).0, 1);
+    // What was kept on purpose is not what the snapshot has.
+    fs::write(home.join("notes"), "of notes, and more").unwrap();
+    let (verified, problems) = verify(|options| {
+        options.overwrite = Overwrite::Never;
+        options.includes = vec!["notes".into(), "holes".into()];
+    });
+    assert_eq!((verified, problems), (1, vec!["notes".to_string()]));
+    fs::remove_file(home.join("notes")).unwrap();
+    slip(&home.join("holes"), &[1], (3 << 20) + 69_999);
+    let (verified, problems) = verify(|options| options.includes = vec!["notes".into(), "holes".into()]);
+    assert_eq!((verified, problems), (1, vec!["holes".to_string()]), "the notes are back");
+}
