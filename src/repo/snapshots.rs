@@ -92,6 +92,9 @@ impl Repository {
 
     /// The summaries of snapshots that a mark hides and of which a commit is left, the newest of each, in the same order.
     pub fn forgotten_summaries(&self) -> Result<Vec<Summary>, RepoError> {
+        if self.forgotten.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut newest: HashMap<SnapshotId, Summary> = HashMap::new();
         for summary in self.catalog().summaries()?.into_iter().filter(|s| self.is_forgotten(&s.id)) {
             let known = newest.entry(summary.id).or_insert_with(|| summary.clone());

@@ -74,7 +74,10 @@ pub fn growth(repository: &Repository, filter: &Filter, now: Timestamp) -> Resul
     for (time_ms, source, homes) in kept.filter(|(time_ms, source, _)| !seen.contains(&(*time_ms, source))) {
         let homes = homes.iter().filter(|home| filter.accepts_user(&home.user));
         let homes = match filter.users.is_empty() {
-            true => homes.fold(Homes::Together(0, 0), |sum, home| sum.and(home.bytes)),
+            true => Homes::Together(
+                homes.clone().count() as u64,
+                homes.map(|home| home.bytes).fold(0, u64::saturating_add),
+            ),
             false => Homes::Each(homes.map(|home| (&home.user[..], Some(home.bytes))).collect()),
         };
         sightings.push(Sighting { time_ms, source, homes, bytes_new: None });
@@ -127,13 +130,6 @@ fn of_some<'s>(
 }
 
 impl Homes<'_> {
-    fn and(self, more: u64) -> Self {
-        match self {
-            Self::Together(count, bytes) => Self::Together(count + 1, bytes.saturating_add(more)),
-            each => each,
-        }
-    }
-
     fn count(&self) -> u64 {
         match self {
             Self::Together(count, _) => *count,
